@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Execution: the one door through which orders leave. Journals the intent before the first byte,
+ * follows each order to a known end, keeps wanted closes wanted, and settles what is UNKNOWN by the
+ * broker's own lists. Rules it never breaks:
+ *   - an intent is committed to the journal before its first byte leaves;
+ *   - an entry is sent once; UNKNOWN and ABSENT entries are never sent again;
+ *   - one entry in flight (INTENT, SENT, UNKNOWN) for each account and symbol;
+ *   - a full close is repeated until the broker shows the position closed; a partial close is not;
+ *   - a failure of the journal stops all entries.
+ *
+ * What is read from the broker comes in through exec_observe_*; when something should be read is
+ * told through exec_needs and the wake callback. Reading and its timing are policy.
+ */
+#ifndef PERIGEE_EXEC_EXEC_H
+#define PERIGEE_EXEC_EXEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/decimal.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "io/loop.h"
+#include "store/stream.h"
+#include "trade/ledger.h"
+#include "venue/venue.h"
+
+struct exec;
+struct batch;
+
+struct leg_spec {
+    int account;          /* ledger index */
+    int instrument;       /* ledger index */
+    enum side side;
+    decimal volume;       /* lots */
+    int64_t price;        /* reference, points */
+    int64_t stop, target; /* points; 0: none (refused unless the policy allows naked orders) */
+    int64_t holding_ms;   /* exit plan: longest holding; 0: none */
+    const char *plan;     /* exit plan, canonical JSON; may be NULL; copied */
+};
+
+/* Risk, filled by core/script with a protected call that cannot yield. 0: passes; else refused, with
+ * rule and reason filled. Any error of the policy itself must refuse (fail closed). */
+struct risk_ops {
+    void *ctx;
+    int (*check)(void *ctx, const struct leg_spec *leg, uint64_t signal, char rule[32],
+                 char reason[160]);
+};
+
+struct exec_config {
+    struct loop *loop;
+    struct clock *clock;
+    struct log *log;
+    struct stream *stream; /* opened before exec_start */
+    struct ledger *ledger;
+    const struct venue_ops *venue_ops;
+    struct venue *venue;
+    struct risk_ops risk;
+    bool allow_naked;         /* the policy's word: entries without a stop are taken */
+    int64_t absent_after_ms;  /* io ms after which reads may prove absence; 0: 30,000 */
+    unsigned absent_reads;    /* 0: 3; never fewer than 3 */
+    int64_t close_retry_ms;   /* io ms, first back-off of a close that did not work; 0: 250; doubled up to 5,000 */
+    unsigned budget_requests; /* writes and reads of an account ... */
+    int64_t budget_ms;        /* ... in this many market ms; 0: 480 in 60,000 */
+};
+
+/* Registers nothing with the stream itself: the ledger is already its reducer. */
+struct exec *exec_new(const struct exec_config *config, struct err *e);
+void exec_free(struct exec *x);
+/* After the stream was opened and folded: INTENT and SENT of the former life become UNKNOWN (cause
+ * "restart"), wanted closes are wanted again. */
+int exec_start(struct exec *x, struct err *e);
+/* No new entry from now on (closes go on): at stopping, or on a broken journal. */
+void exec_stop_entries(struct exec *x, bool stop);
+bool exec_entries_stopped(const struct exec *x);
+/* Orders in flight (INTENT with bytes queued, SENT). */
+unsigned exec_in_flight(const struct exec *x);
+
+/* ---- fan-out ---- */
+
+/* ALL: each leg has a verdict. FIRST: one was accepted, or all have one. DEADLINE: it has passed, or
+ * all have one. */
+enum settle { SETTLE_ALL, SETTLE_FIRST, SETTLE_DEADLINE };
+
+struct leg {
+    struct leg_spec spec; /* plan pointer not kept */
+    uint64_t order;       /* 0: refused before an intent */
+    enum order_state state;
+    bool refused;         /* by risk, by the pending-entry rule or by the budget; see rule */
+    char rule[32];
+    char reason[160];
+    char broker_id[32];
+    int64_t queued_us, sent_us, answered_us; /* since submit; -1: never */
+};
+
+struct batch_report {
+    uint64_t batch, signal;
+    size_t legs, refused, sent, accepted, rejected, unknown, not_sent;
+    decimal volume;      /* lots accepted */
+    int64_t skew_us;     /* first to last first byte; 0 with fewer than two sent */
+    int64_t elapsed_us;  /* submit to the last answer */
+};
+
+/* deadline_ms: io ms from submit after which a leg that was not sent becomes NOT_SENT; 0: 5,000. */
+struct batch *batch_new(struct exec *x, uint64_t signal, enum settle settle, int64_t deadline_ms,
+                        struct err *e);
+int batch_add(struct batch *b, const struct leg_spec *leg, struct err *e);
+/* Risk over all legs, intents journalled and committed, bytes written. done() is called once, on a
+ * later turn, when the settle policy is met. ERR_STATE when entries are stopped. */
+int batch_submit(struct batch *b, void (*done)(void *arg, struct batch *b), void *arg,
+                 struct err *e);
+size_t batch_count(const struct batch *b);
+const struct leg *batch_leg(const struct batch *b, size_t i);
+void batch_report(const struct batch *b, struct batch_report *out);
+/* Before submit: forgets it. After: cancels what is still queued (NOT_SENT); legs that were sent
+ * stay exec's own and are settled and journalled all the same. done() is not called any more. */
+void batch_free(struct batch *b);
+
+/* ---- single orders ---- */
+
+/* Wants the position closed (volume 0: all). Asking again while it is wanted is harmless. */
+int exec_close(struct exec *x, int account, const char *position, decimal volume,
+               const char *reason, struct err *e);
+/* Replaces stop and target (points; 0 clears). done (may be NULL) gets the order's final state. */
+int exec_edit(struct exec *x, int account, const char *position, int64_t stop, int64_t target,
+              void (*done)(void *arg, enum order_state state, const char *reason), void *arg,
+              struct err *e);
+
+/* ---- reconciliation ---- */
+
+struct seen_position {
+    const char *id, *symbol;
+    enum side side;
+    decimal volume, price, stop, target; /* stop, target 0: none */
+    int64_t opened_ms;
+};
+
+struct seen_close {
+    const char *id, *uid, *symbol;
+    enum side side;
+    decimal volume, open_price, price, stop, target, profit, commission, swap;
+    int64_t opened_ms, closed_ms;
+    bool partial; /* the position lives on (known by its presence among the open ones) */
+};
+
+/* begun_io_ns: when the read was begun (a list read earlier than a change proves nothing about it).
+ * Rows of symbols that the ledger does not know are reported as a notice once and skipped. */
+int exec_observe_positions(struct exec *x, int account, int64_t begun_io_ns,
+                           const struct seen_position *rows, size_t n, struct err *e);
+int exec_observe_closed(struct exec *x, int account, int64_t begun_io_ns, const struct seen_close *rows,
+                        size_t n, struct err *e);
+int exec_observe_balance(struct exec *x, int account, decimal balance, decimal equity, decimal margin,
+                         decimal free_margin, struct err *e);
+
+#define NEED_POSITIONS 1u /* something was accepted, lost, or crossed its stop or target */
+#define NEED_CLOSED 2u    /* a position is missing: read the history */
+#define NEED_BALANCE 4u   /* a position closed: read the balance */
+/* What should be read of an account now; *closed_from: market ms to read the history from. */
+unsigned exec_needs(const struct exec *x, int account, int64_t *closed_from);
+/* Marks that a position probably closed at the broker (its stop or target was crossed). */
+void exec_suspect(struct exec *x, int account);
+/* fn is called when exec_needs of an account turns from 0 to something (not inside observe). */
+void exec_on_need(struct exec *x, void (*fn)(void *arg, int account), void *arg);
+
+/* Takes one request from the account's budget (reads ask too; closes are always granted and counted).
+ * false: over budget now; *wait_ms (market) until one is free. A share of a tenth is kept for closes. */
+bool exec_budget_take(struct exec *x, int account, bool urgent, int64_t *wait_ms);
+
+#endif

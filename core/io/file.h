@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Files: append-only with an explicit sync, whole-file read, and atomic replacement.
+ */
+#ifndef PERIGEE_IO_FILE_H
+#define PERIGEE_IO_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+struct file {
+    int fd;        /* -1: closed */
+    int64_t size;  /* bytes in it */
+    char path[512];
+};
+
+/* Opens (creates with `mode`) for appending. */
+int file_append_open(struct file *f, const char *path, mode_t mode, struct err *e);
+int file_append(struct file *f, const void *p, size_t n, struct err *e); /* all or error */
+int file_sync(struct file *f, struct err *e);                           /* fdatasync */
+int file_truncate(struct file *f, int64_t size, struct err *e);
+void file_close(struct file *f);
+
+int file_read_all(const char *path, struct str *out, size_t max, struct err *e);
+/* Writes beside, syncs, renames; the old content stays whole on any failure. */
+int file_replace(const char *path, const void *p, size_t n, mode_t mode, struct err *e);
+/* mkdir -p with mode 0700 for what it makes. */
+int file_make_dirs(const char *path, struct err *e);
+/* Takes an exclusive lock on path for the life of the process (or until file_unlock): 0, or
+ * ERR_EXISTS when another process holds it. *fd is the lock's. */
+int file_lock(const char *path, int *fd, struct err *e);
+void file_unlock(int fd);
+
+#endif

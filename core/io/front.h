@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * HTTP/1.1 server on uv_tcp with Debian's http-parser, and the way to WebSockets: an upgrade is
+ * checked here and its socket handed to libwebsockets (ws.h). libwebsockets' own HTTP server is not
+ * used: two requests in one segment can make it spin.
+ *
+ * Handlers answer now or later, in any order; answers leave in the order of the requests.
+ */
+#ifndef PERIGEE_IO_FRONT_H
+#define PERIGEE_IO_FRONT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "io/http.h"
+#include "io/loop.h"
+#include "io/ws.h"
+
+struct front;
+struct front_request; /* a request that waits for its answer */
+
+struct front_config {
+    const char *host;           /* numeric address; NULL: 127.0.0.1 */
+    uint16_t port;              /* 0: any */
+    size_t max_head;            /* 0: 16 KiB; more is 431 */
+    size_t max_body;            /* 0: 1 MiB; more is 413 */
+    int64_t request_timeout_ms; /* for a whole request to arrive; 0: 15,000 */
+    int64_t idle_timeout_ms;    /* keep-alive; 0: 300,000 */
+    unsigned max_connections;   /* 0: 4,096 */
+    unsigned max_per_address;   /* 0: no limit */
+    struct ws_server *ws;       /* takes upgrades; NULL: they get 426 */
+    /* Asked with front_new's arg about each well-formed WebSocket handshake (cookies, tokens,
+     * Origin): 0 lets it through, an HTTP status refuses. r is valid inside the call only. NULL: an
+     * Origin, where there is one, must name the same authority as Host (else 403). */
+    int (*check_upgrade)(void *arg, struct front_request *r);
+};
+
+/* r stays valid until front_answer; its strings too. A client that went away is noticed by
+ * front_request_gone, and answering it is harmless (and still required). */
+typedef void (*front_fn)(void *arg, struct front_request *r);
+
+struct front *front_new(struct loop *l, const struct front_config *config, front_fn fn, void *arg,
+                        struct err *e);
+/* Stops listening, lets answers in progress leave for at most 200 ms (this call blocks meanwhile,
+ * which only a client that does not read can cause), closes, frees; memory and handles are gone
+ * after the loop's next turn. Requests not answered yet are freed and must not be answered or read
+ * afterwards. Must not be called from inside the handler. */
+void front_free(struct front *f);
+/* The bound address as the kernel tells it, "127.0.0.1:8080". */
+const char *front_address(const struct front *f);
+uint16_t front_port(const struct front *f);
+/* Connections open now, without those that became WebSockets. */
+unsigned front_connections(const struct front *f);
+
+const char *front_method(const struct front_request *r);
+const char *front_path(const struct front_request *r);  /* before '?', not decoded */
+const char *front_query(const struct front_request *r); /* after '?', "" when none */
+const char *front_header(const struct front_request *r, const char *name); /* NULL: absent */
+const char *front_body(const struct front_request *r, size_t *n);
+const char *front_peer(const struct front_request *r); /* "127.0.0.1" */
+bool front_request_gone(const struct front_request *r);
+
+/* Answers and frees r. Content-Length and Date are added; 204 and 304 get no length, HEAD no body.
+ * headers may hold names several times (Set-Cookie); Content-Length, Transfer-Encoding, Date and
+ * Keep-Alive in them are left out, "Connection: close" is obeyed. A header or status that cannot be
+ * sent safely (CR, LF, NUL, no token, not 200 to 599) turns the whole answer into a 500, logged.
+ * Bytes are copied. */
+void front_answer(struct front_request *r, int status, const struct http_header *headers,
+                  size_t header_count, const void *body, size_t n);
+/* Closes the connection without an answer, or in its middle: for simulated faults.
+ * sent: how many bytes of the answer made by the arguments leave first; reset: RST instead of FIN.
+ */
+void front_break(struct front_request *r, int status, const void *body, size_t n, size_t sent,
+                 bool reset);
+
+#endif

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * perigee.sim, the market half: opening, time, quotes, history, and the text of the stream, which is
+ * written here canonically while the market moves, once for all subscribers.
+ *
+ *   sim.open{data=, tape=path|nil, seed=integer|nil, symbol=name|nil} -> S | nil, err
+ *   S:now() S:start() S:ended() S:source() S:report()|nil
+ *   S:advance(market_ms) -> true | nil, err      S:save() -> true | nil, err      S:close()
+ *   S:streaming(on)   S:take() -> text: '["q",t,bid,ask],["p",t,price,volume,side],["d",t,[..],[..]]'
+ *   S:symbols() -> array of instruments          S:quote(symbol) -> {bid,ask,time_ms,open,high,low}|nil
+ *   S:history(symbol, timeframe, count) -> array of bars      S:forming(symbol, timeframe) -> bar|nil
+ */
+#include "script/bind_sim.h"
+
+#include <lualib.h>
+#include <string.h>
+
+#include "script/bind.h"
+#include "script/task.h"
+
+struct sim_box *sim_check(lua_State *L)
+{
+    struct sim_box *box = luaL_checkudata(L, 1, SIM_META);
+    luaL_argcheck(L, box->sim, 1, "the simulator is closed");
+    return box;
+}
+
+static void add_time(struct str *s, const char *kind, int64_t t)
+{
+    if (s->len)
+        str_addc(s, ',');
+    str_addz(s, kind);
+    str_json_int(s, t);
+    str_addc(s, ',');
+}
+
+static void on_print(void *arg, const struct sim_print *p)
+{
+    struct sim_box *box = arg;
+    if (!box->streaming)
+        return;
+    add_time(&box->stream, "[\"p\",", p->time_ms);
+    str_json_decimal(&box->stream, p->price);
+    str_addc(&box->stream, ',');
+    str_json_decimal(&box->stream, p->volume);
+    str_addc(&box->stream, ',');
+    str_json_int(&box->stream, p->buy);
+    str_addc(&box->stream, ']');
+}
+
+static void on_quote(void *arg, int symbol, const struct sim_quote *q)
+{
+    struct sim_box *box = arg;
+    if (!box->streaming || symbol != 0)
+        return;
+    add_time(&box->stream, "[\"q\",", q->time_ms);
+    str_json_decimal(&box->stream, q->bid);
+    str_addc(&box->stream, ',');
+    str_json_decimal(&box->stream, q->ask);
+    str_addc(&box->stream, ']');
+}
+
+static void add_levels(struct str *s, const struct sim_level *levels, size_t count)
+{
+    str_addc(s, '[');
+    for (size_t i = 0; i < count; i++) {
+        if (i)
+            str_addc(s, ',');
+        str_json_decimal(s, levels[i].price);
+        str_addc(s, ',');
+        str_json_decimal(s, levels[i].size);
+    }
+    str_addc(s, ']');
+}
+
+static void on_depth(void *arg, const struct sim_depth *d)
+{
+    struct sim_box *box = arg;
+    if (!box->streaming)
+        return;
+    add_time(&box->stream, "[\"d\",", d->time_ms);
+    add_levels(&box->stream, d->bids, d->count);
+    str_addc(&box->stream, ',');
+    add_levels(&box->stream, d->asks, d->count);
+    str_addc(&box->stream, ']');
+}
+
+static int sim_gc(lua_State *L)
+{
+    struct sim_box *box = luaL_checkudata(L, 1, SIM_META);
+    if (box->sim) {
+        sim_free(box->sim);
+        box->sim = NULL;
+        tape_fini(&box->tape);
+        str_fini(&box->stream);
+    }
+    return 0;
+}
+
+static int sim_open_lua(lua_State *L)
+{
+    struct err e = {0};
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    lua_getfield(L, 1, "data");
+    lua_getfield(L, 1, "tape");
+    lua_getfield(L, 1, "seed");
+    lua_getfield(L, 1, "symbol");
+    struct sim_config config = {.data_dir = luaL_optstring(L, 2, NULL)};
+    const char *tape = luaL_optstring(L, 3, NULL);
+    config.seed = (uint64_t)luaL_optinteger(L, 4, 1);
+    const char *symbol = luaL_optstring(L, 5, "BTCUSD");
+    sim_default_main(&config.main);
+    snprintf(config.main.symbol, sizeof config.main.symbol, "%s", symbol);
+    snprintf(config.main.canonical, sizeof config.main.canonical, "%s", symbol);
+    struct sim_box *box = lua_newuserdatauv(L, sizeof *box, 0);
+    memset(box, 0, sizeof *box);
+    str_init(&box->stream);
+    luaL_setmetatable(L, SIM_META);
+    if (tape && tape_load(&box->tape, tape, &e))
+        return push_err(L, e.code, e.message, "sim", "no");
+    if (tape)
+        config.tape = &box->tape;
+    box->sim = sim_new(&config, &e);
+    if (!box->sim) {
+        tape_fini(&box->tape);
+        return push_err(L, e.code, e.message, "sim", "no");
+    }
+    struct sim_feed feed = {box, on_print, on_quote, on_depth, NULL};
+    sim_listen(box->sim, &feed);
+    return 1;
+}
+
+static int sim_now_lua(lua_State *L)
+{
+    lua_pushinteger(L, sim_now(sim_check(L)->sim));
+    return 1;
+}
+
+static int sim_start_lua(lua_State *L)
+{
+    lua_pushinteger(L, sim_start(sim_check(L)->sim));
+    return 1;
+}
+
+static int sim_ended_lua(lua_State *L)
+{
+    lua_pushboolean(L, sim_ended(sim_check(L)->sim));
+    return 1;
+}
+
+static int sim_recorded_lua(lua_State *L)
+{
+    lua_pushboolean(L, sim_from_tape(sim_check(L)->sim));
+    return 1;
+}
+
+static int sim_report_lua(lua_State *L)
+{
+    const char *text = sim_report(sim_check(L)->sim);
+    if (text)
+        lua_pushstring(L, text);
+    else
+        lua_pushnil(L);
+    return 1;
+}
+
+static int done(lua_State *L, int rc, const struct err *e)
+{
+    if (rc)
+        return push_err(L, rc, e->message, "sim", "no");
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static int sim_advance_lua(lua_State *L)
+{
+    struct err e = {0};
+    struct sim_box *box = sim_check(L);
+    return done(L, sim_advance(box->sim, luaL_checkinteger(L, 2), &e), &e);
+}
+
+static int sim_save_lua(lua_State *L)
+{
+    struct err e = {0};
+    struct sim_box *box = sim_check(L);
+    return done(L, sim_save_state(box->sim, &e), &e);
+}
+
+static int sim_streaming_lua(lua_State *L)
+{
+    struct sim_box *box = sim_check(L);
+    box->streaming = lua_toboolean(L, 2);
+    str_clear(&box->stream);
+    return 0;
+}
+
+static int sim_take_lua(lua_State *L)
+{
+    struct sim_box *box = sim_check(L);
+    if (box->stream.failed)
+        return luaL_error(L, "out of memory for the stream");
+    lua_pushlstring(L, box->stream.len ? box->stream.p : "", box->stream.len);
+    str_clear(&box->stream);
+    return 1;
+}
+
+static void set_decimal(lua_State *L, const char *key, decimal d)
+{
+    bind_push_decimal_string(L, d);
+    lua_setfield(L, -2, key);
+}
+
+static void set_integer(lua_State *L, const char *key, lua_Integer i)
+{
+    lua_pushinteger(L, i);
+    lua_setfield(L, -2, key);
+}
+
+static void set_string(lua_State *L, const char *key, const char *text)
+{
+    lua_pushstring(L, text);
+    lua_setfield(L, -2, key);
+}
+
+static int sim_symbols_lua(lua_State *L)
+{
+    struct sim_box *box = sim_check(L);
+    int count = sim_symbol_count(box->sim);
+    lua_createtable(L, count, 0);
+    for (int i = 0; i < count; i++) {
+        const struct instrument *m = sim_symbol_at(box->sim, i);
+        lua_createtable(L, 0, 12);
+        set_string(L, "symbol", m->symbol);
+        set_string(L, "base", m->base);
+        set_string(L, "quote", m->quote);
+        set_integer(L, "price_digits", m->price_digits);
+        set_integer(L, "volume_digits", m->volume_digits);
+        set_decimal(L, "volume_min", m->volume_min);
+        set_decimal(L, "volume_max", m->volume_max);
+        set_decimal(L, "volume_step", m->volume_step);
+        set_decimal(L, "contract_size", m->contract_size);
+        set_integer(L, "leverage", m->leverage);
+        set_integer(L, "stops_level", m->stops_level);
+        set_decimal(L, "commission", m->commission);
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
+static int check_symbol(lua_State *L, struct sim_box *box)
+{
+    return sim_symbol(box->sim, luaL_checkstring(L, 2));
+}
+
+static int sim_quote_lua(lua_State *L)
+{
+    struct sim_box *box = sim_check(L);
+    struct sim_quote q;
+    int symbol = check_symbol(L, box);
+    if (symbol < 0 || !sim_quote(box->sim, symbol, &q))
+        return 0;
+    lua_createtable(L, 0, 6);
+    set_decimal(L, "bid", q.bid);
+    set_decimal(L, "ask", q.ask);
+    set_integer(L, "time_ms", q.time_ms);
+    set_decimal(L, "open", q.day_open);
+    set_decimal(L, "high", q.day_high);
+    set_decimal(L, "low", q.day_low);
+    return 1;
+}
+
+static void push_bar(lua_State *L, const struct bar *b)
+{
+    const struct {
+        const char *key;
+        double value;
+    } fields[] = {{"open", b->open},     {"high", b->high},
+                  {"low", b->low},       {"close", b->close},
+                  {"volume", b->volume}, {"buy_volume", b->buy_volume},
+                  {"sell_volume", b->sell_volume}};
+    lua_createtable(L, 0, 8);
+    set_integer(L, "open_ms", b->open_ms);
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        lua_pushnumber(L, fields[i].value);
+        lua_setfield(L, -2, fields[i].key);
+    }
+}
+
+static int64_t check_timeframe(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 3);
+    int64_t ms = bar_timeframe_parse(name);
+    luaL_argcheck(L, ms > 0, 3, "no such timeframe");
+    return ms;
+}
+
+static int sim_history_lua(lua_State *L)
+{
+    struct sim_box *box = sim_check(L);
+    int symbol = check_symbol(L, box);
+    int64_t timeframe = check_timeframe(L);
+    lua_Integer count = luaL_checkinteger(L, 4);
+    luaL_argcheck(L, count >= 0 && count <= SIM_HISTORY_1S, 4, "0 to 3600");
+    luaL_argcheck(L, symbol >= 0, 2, "no such symbol");
+    struct bar *bars = lua_newuserdatauv(L, sizeof *bars * (size_t)(count ? count : 1), 0);
+    int n = sim_history(box->sim, symbol, timeframe, bars, (size_t)count);
+    lua_createtable(L, n > 0 ? n : 0, 0);
+    for (int i = 0; i < n; i++) {
+        push_bar(L, &bars[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
+static int sim_forming_lua(lua_State *L)
+{
+    struct sim_box *box = sim_check(L);
+    struct bar bar;
+    int symbol = check_symbol(L, box);
+    int64_t timeframe = check_timeframe(L);
+    if (symbol < 0 || !sim_forming(box->sim, symbol, timeframe, &bar))
+        return 0;
+    push_bar(L, &bar);
+    return 1;
+}
+
+int luaopen_perigee_sim(lua_State *L)
+{
+    static const luaL_Reg methods[] = {{"now", sim_now_lua},
+                                       {"start", sim_start_lua},
+                                       {"ended", sim_ended_lua},
+                                       {"recorded", sim_recorded_lua},
+                                       {"report", sim_report_lua},
+                                       {"advance", sim_advance_lua},
+                                       {"save", sim_save_lua},
+                                       {"close", sim_gc},
+                                       {"streaming", sim_streaming_lua},
+                                       {"take", sim_take_lua},
+                                       {"symbols", sim_symbols_lua},
+                                       {"quote", sim_quote_lua},
+                                       {"history", sim_history_lua},
+                                       {"forming", sim_forming_lua},
+                                       {NULL, NULL}};
+    static const luaL_Reg meta[] = {{"__gc", sim_gc}, {"__close", sim_gc}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"open", sim_open_lua}, {NULL, NULL}};
+    luaL_newmetatable(L, SIM_META);
+    luaL_setfuncs(L, meta, 0);
+    luaL_newlib(L, methods);
+    luaL_setfuncs(L, sim_book_methods, 0);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+    luaL_newlib(L, functions);
+    return 1;
+}

@@ -1,0 +1,452 @@
+-- SPDX-License-Identifier: MIT
+-- The engine's policy: what happens from start to stop. Every capability is somebody else's; this file says
+-- in which order they are used.
+
+local child = require "perigee.child"
+local clock = require "perigee.clock"
+local codec = require "perigee.venues.match_trader"
+local config = require "perigee.config"
+local brokers = require "perigee.venues.brokers"
+local commands = require "perigee.commands"
+local event = require "perigee.event"
+local exec = require "perigee.exec"
+local exits = require "perigee.exits"
+local fs = require "perigee.fs"
+local json = require "perigee.json"
+local ledger = require "perigee.ledger"
+local log = require "perigee.log"
+local orchestrate = require "perigee.orchestrate"
+local process = require "perigee.process"
+local quotes = require "perigee.feeds.quotes"
+local reference = require "perigee.feeds.reference"
+local risk = require "perigee.risk"
+local scripts = require "perigee.scripts"
+local session = require "perigee.session"
+local task = require "perigee.task"
+local watch = require "perigee.watch"
+local wire = require "perigee.wire"
+
+local engine = {}
+
+local LOGINS_AT_ONCE = 16
+local HISTORY = { { "1s", 900 }, { "1m", 500 }, { "5m", 200 }, { "15m", 100 } }
+
+local state = {
+  sessions = {},   -- perigee.Session, in the order of the credentials
+  accounts = {},   -- { session =, account = } by account id
+  order = {},      -- account ids in the order of the credentials
+  strategies = {}, -- handles
+  next_signal = 1,
+  stopping = false,
+}
+
+local function fail(code, message)
+  return nil, { code = code, message = message, source = "engine", retry = "no" }
+end
+
+-- ---- accounts ------------------------------------------------------------------------------------
+
+-- The logins of a credentials file: one entry for each login, with its accounts.
+local function read_credentials(path)
+  local text, err = fs.read(path)
+  if not text then return fail("unreachable", ("the logins in %s cannot be read: %s"):format(path, err.message)) end
+  local rows = json.decode(text)
+  if type(rows) ~= "table" or #rows == 0 then return fail("input", path .. ": holds no list of logins") end
+  local logins, by_email = {}, {}
+  for i, row in ipairs(rows) do
+    if type(row) ~= "table" or type(row.email) ~= "string" or type(row.password) ~= "string" then
+      return fail("input", ("%s: entry %d lacks email or password"):format(path, i))
+    end
+    local login = by_email[row.email]
+    if not login then
+      login = { email = row.email, password = row.password, broker_id = row.brokerId, account_ids = {} }
+      by_email[row.email] = login
+      logins[#logins + 1] = login
+    end
+    login.account_ids[#login.account_ids + 1] = tostring(row.tradingAccountId)
+  end
+  return logins
+end
+
+local function register(s)
+  event.emit("user_added", { user = s.user, broker = s.profile.name })
+  for _, account in ipairs(s.accounts) do
+    event.emit("account_added", { account = account.id, user = s.user, broker = s.profile.name,
+      currency = account.currency, leverage = account.leverage, system = account.system, group = account.group })
+    state.accounts[account.id] = { session = s, account = account }
+  end
+end
+
+-- Logs all in at once; each failure is its login's alone.
+local function login_all(profile, origin)
+  local path = config.get("paper.credentials")
+  local logins, err = read_credentials(path)
+  if not logins then return nil, err end
+  local jobs = {}
+  for i, login in ipairs(logins) do
+    local s = session.new { profile = profile, origin = origin, email = login.email, password = login.password,
+      broker_id = login.broker_id, account_ids = login.account_ids,
+      answer_timeout_ms = config.get("orders.answer_timeout_ms") }
+    state.sessions[i] = s
+    jobs[i] = function() return s:login() end
+  end
+  for i, result in ipairs(task.all(jobs, LOGINS_AT_ONCE)) do
+    if not result.ok then error(("login of %s: %s"):format(state.sessions[i].user, tostring(result.err)), 0) end
+  end
+  local open = 0
+  for _, s in ipairs(state.sessions) do
+    if s.token then
+      register(s)
+      open = open + 1
+    end
+  end
+  if open == 0 then
+    return fail("unreachable", ("not one of %d logins succeeded at %s: %s"):format(#logins, origin,
+      state.sessions[1].last_error or "no answer"))
+  end
+  for _, s in ipairs(state.sessions) do
+    for _, account in ipairs(s.accounts) do state.order[#state.order + 1] = account.id end
+  end
+  return open
+end
+
+local function pick()
+  for _, s in ipairs(state.sessions) do
+    if s.open and s.accounts[1] then return s, s.accounts[1] end
+  end
+end
+
+-- Contract data of everything that is needed: the traded symbols and the pairs that convert to the accounts'
+-- currencies. Only what is new or changed is journalled.
+local function load_instruments(symbols)
+  local s, account = pick()
+  local answer, err = s:read(account, codec.instruments())
+  if not answer then return nil, err end
+  local rows, skipped = codec.read_instruments(answer.body, s.profile.name)
+  if not rows then return nil, skipped end
+  if skipped > 0 then log.warn("engine", skipped .. " instruments could not be read and were left out") end
+  local currencies, wanted = { USD = true }, {}
+  for _, id in ipairs(state.order) do currencies[ledger.account(id).currency] = true end
+  for _, name in ipairs(symbols) do wanted[name] = true end
+  for _, row in ipairs(rows) do
+    if wanted[row.canonical] then currencies[row.quote] = true end
+  end
+  local watched, canonical = {}, {}
+  for _, row in ipairs(rows) do
+    local converts = row.base and currencies[row.base] and currencies[row.quote]
+    if wanted[row.canonical] or converts then
+      wanted[row.canonical] = nil
+      event.emit("instrument", row)
+      watched[#watched + 1] = row.symbol
+      canonical[row.symbol] = row.canonical
+    end
+  end
+  local missing = next(wanted)
+  if missing then return fail("input", ("the broker does not offer %s"):format(missing)) end
+  return watched, canonical
+end
+
+-- ---- signals -------------------------------------------------------------------------------------
+
+local function limits()
+  return {
+    trading_enabled = config.get("risk.trading_enabled"),
+    max_positions = config.get("risk.max_positions"),
+    max_position_size = config.get("risk.max_position_size"),
+    per_trade = config.get("risk.per_trade"),
+    max_signal_age = config.get("risk.max_signal_age"),
+    margin_share = config.get("risk.margin_share"),
+    deadline_ms = config.get("orders.deadline_ms"),
+  }
+end
+
+local function emit_signal(signal)
+  signal.id = state.next_signal
+  state.next_signal = signal.id + 1
+  event.emit("signal", { signal = signal.id, strategy = signal.strategy, hash = signal.hash, symbol = signal.symbol,
+    action = signal.action, price = signal.price, stop = signal.stop, target = signal.target,
+    confidence = signal.confidence, strength = signal.strength, reason = signal.reason,
+    conditions = signal.conditions, plan = signal.plan })
+end
+
+local function active_accounts()
+  local list = {}
+  for _, id in ipairs(state.order) do
+    if state.accounts[id].session.open then list[#list + 1] = id end
+  end
+  return list
+end
+
+--- A signal's whole way: journal, exits that it causes, risk, fan-out. Runs as a task of its own.
+function engine.on_signal(signal)
+  emit_signal(signal)
+  exits.on_signal(signal)
+  if signal.action == "CLOSE" then return end
+  local now = limits()
+  local ok, rule, reason = risk.accepts({ action = signal.action, age_ms = clock.market_ms() - (signal.time_ms
+    or clock.market_ms()) }, now, state.stopping)
+  if not ok then
+    event.emit("signal_refused", { signal = signal.id, rule = rule, reason = reason })
+    return
+  end
+  local report, err = orchestrate.execute(signal, active_accounts(), now)
+  if not report then
+    event.emit("signal_refused", { signal = signal.id, rule = tostring(err.code), reason = err.message })
+  end
+end
+
+-- ---- market and strategies -----------------------------------------------------------------------
+
+local function strategy_list()
+  local list = config.get("strategy.list") or { { file = config.get("strategy.file") } }
+  local out = {}
+  for i, entry in ipairs(list) do
+    local path = entry.file or config.get("strategy.file")
+    if not fs.exists(path) and fs.exists(process.home() .. "/" .. path) then path = process.home() .. "/" .. path end
+    out[i] = { path = path, symbol = entry.symbol or config.get("market.symbol"), params = entry.params,
+      instance = entry.name or path:match("([^/]+)%.lua$") or path,
+      library = process.home() .. "/lua/perigee/strategy" }
+  end
+  return out
+end
+
+-- Nothing is started before every strategy has been checked.
+local function check_strategies(list)
+  for _, entry in ipairs(list) do
+    local ok, err = scripts.check(entry)
+    if not ok then
+      event.emit("script_loaded", { name = entry.instance, path = entry.path, ok = false, reason = err.message })
+      return fail("input", err.message)
+    end
+  end
+  return true
+end
+
+local function load_strategies(list)
+  scripts.on_signal(engine.on_signal)
+  scripts.on_stop(function(instance, why)
+    log.error("strategy", instance .. " was stopped: " .. why)
+    event.emit("notice", { level = "error", component = instance, text = "stopped: " .. why })
+  end)
+  for _, entry in ipairs(list) do
+    local handle, err = scripts.load(entry)
+    if not handle then return fail("input", err.message) end
+    local info = handle:info()
+    event.emit("script_loaded", { name = entry.instance, path = entry.path, version = info.version,
+      hash = info.hash, ok = true })
+    state.strategies[#state.strategies + 1] = handle
+  end
+  return true
+end
+
+-- The broker's candles beside the reference's bars: a mapping of symbols that is wrong shows here.
+local function check_basis(feed)
+  local s, account = pick()
+  local instrument = ledger.instrument(s.profile.name, feed.hello.symbol)
+  local now = math.tointeger(feed.hello.now)
+  local answer, err = s:read(account, codec.candles(instrument.symbol, "1m", now - 10 * 60000, now))
+  local rows = answer and codec.read_candles(answer.body)
+  if not rows then
+    log.warn("engine", "the broker's candles could not be read: " .. tostring(err and err.message))
+    return
+  end
+  local bars = require "perigee.market".bars(feed.symbol, "1m", 20)
+  local closes = {}
+  for _, bar in ipairs(bars) do closes[bar.open_ms] = bar.close end
+  for _, row in ipairs(rows) do
+    local ours = closes[row.open_ms]
+    if ours and math.abs(row.close / ours - 1) > 0.01 then
+      event.emit("notice", { level = "warn", component = "feed", text = ("%s at the broker is %.2f %% away from the "
+        .. "reference; is the symbol mapped right?"):format(instrument.symbol, (row.close / ours - 1) * 100) })
+      return
+    end
+  end
+end
+
+local journalled = { ["1m"] = true, ["5m"] = true, ["15m"] = true }
+
+local function journal_bars(feed)
+  require "perigee.market".on_bar(function(symbol, timeframe, bar)
+    if symbol ~= feed.symbol or not journalled[timeframe] then return end
+    event.emit("bar", { symbol = feed.hello.symbol, timeframe = timeframe, open_time = bar.open_ms, open = bar.open,
+      high = bar.high, low = bar.low, close = bar.close, volume = bar.volume, buy_volume = bar.buy_volume,
+      sell_volume = bar.sell_volume, source = "reference", side_source = bar.side })
+  end)
+end
+
+-- ---- start and stop ------------------------------------------------------------------------------
+
+local function ready(feed)
+  local accounts, strategies = {}, {}
+  for _, id in ipairs(state.order) do
+    local a = ledger.account(id)
+    accounts[#accounts + 1] = json.object { { "id", json.string(id) }, { "user", json.string(a.user) },
+      { "currency", json.string(a.currency) }, { "leverage", json.number(a.leverage) },
+      { "balance", json.string(a.balance) }, { "equity", json.string(a.equity) } }
+  end
+  for _, handle in ipairs(state.strategies) do
+    local info = handle:info()
+    strategies[#strategies + 1] = json.object { { "instance", json.string(info.instance) },
+      { "version", json.string(info.version) }, { "hash", json.string(info.hash) },
+      { "symbol", json.string(info.symbol) } }
+  end
+  event.emit("engine_ready", { accounts = json.list(accounts), strategies = json.list(strategies),
+    broker = state.sessions[1].profile.name, clock = clock.mode(), market = feed.hello.source })
+end
+
+local function settle_everything(limit_ms)
+  local until_ms = clock.io_ms() + limit_ms
+  while clock.io_ms() < until_ms do
+    local waiting = exec.in_flight() > 0
+    for _, id in ipairs(state.order) do waiting = waiting or exec.needs(id) ~= nil end
+    if not waiting then return true end
+    task.sleep(10, "io")
+  end
+  return false
+end
+
+local function leave(reason, code)
+  event.emit("engine_stopped", { reason = reason, exit_code = code })
+  event.commit()
+  local until_ms = clock.io_ms() + 1000
+  while wire.subscribers() > 0 and clock.io_ms() < until_ms do task.sleep(5, "io") end
+  process.stop(reason, code)
+end
+
+--- Ends in order: no new entries, what is in flight settles, the journal is written.
+function engine.stop(reason)
+  if state.stopping then return end
+  state.stopping = true
+  exec.stop_entries(true)
+  if not settle_everything(5000) then log.warn("engine", "orders are still unsettled; the next start settles them") end
+  leave(reason, 0)
+end
+
+-- The market has no more data: what is open is closed and counted as "end".
+local function on_end()
+  task.spawn(function()
+    exec.stop_entries(true)
+    task.sleep(0, "io")
+    settle_everything(10000)
+    local until_ms = clock.io_ms() + 60000
+    while #ledger.positions() > 0 and clock.io_ms() < until_ms do
+      exits.all("end")
+      task.sleep(20, "io")
+    end
+    settle_everything(10000)
+    event.emit("notice", { level = "info", component = "engine", text = "the market has ended; all positions are closed" })
+    if config.get("run.exit_at_end") then engine.stop("end") end
+  end)
+end
+
+local function watch_supervisor()
+  task.spawn(function()
+    child.parent_gone()
+    engine.stop("supervisor gone")
+  end)
+end
+
+local function run_feed(feed, url)
+  task.spawn(function()
+    while true do
+      event.emit("feed", { source = "reference", state = "connected", detail = feed.hello.source })
+      local _, err = feed:run(on_end)
+      if state.stopping or feed.ended or (err and err.code == "cancelled") then return end
+      event.emit("feed", { source = "reference", state = "lost", detail = err and err.message })
+      feed:close()
+      local again
+      repeat
+        task.sleep(500, "io")
+        if state.stopping then return end
+        again = reference.connect(url)
+      until again
+      feed = again
+      feed:set_clock()
+    end
+  end)
+end
+
+--- Starts the engine. Returns when trading has begun; everything goes on in tasks.
+function engine.start()
+  local address = config.get("paper.address")
+  if not address then
+    return fail("usage", "the engine needs a broker: give --broker HOST:PORT, or use perigee run")
+  end
+  local profile, origin = brokers.paper, "http://" .. address
+  event.emit("engine_started", { version = process.version(), mode = "paper", pid = process.pid(),
+    clock = config.get("market.speed") })
+  if config.get("engine.supervised") then watch_supervisor() end
+  commands.register(state, engine)
+
+  local list = strategy_list()
+  local ok, err = check_strategies(list)
+  if not ok then return nil, err end
+  exec.codec { encode = function(broker, order) return codec.encode(brokers[broker], order) end,
+    decode = function(broker, order, answer) return codec.decode(brokers[broker], order, answer) end }
+  orchestrate.guard(limits())
+  state.next_signal = ledger.last_ids().signal + 1
+
+  local url = "ws://" .. address .. "/reference"
+  local feed
+  feed, err = reference.connect(url)
+  if not feed then return fail("unreachable", ("the reference feed at %s: %s"):format(address, err.message)) end
+  feed:set_clock()
+  ok, err = login_all(profile, origin)
+  if not ok then return nil, err end
+
+  local symbols, seen = {}, {}
+  for _, entry in ipairs(list) do
+    if not seen[entry.symbol] then symbols[#symbols + 1] = entry.symbol end
+    seen[entry.symbol] = true
+  end
+  for _, s in ipairs(state.sessions) do
+    if s.token then s:activate() end
+  end
+  local watched, canonical = load_instruments(symbols)
+  if not watched then return nil, canonical end
+  local s, account = pick()
+  ok, err = quotes.read(s, account, watched, canonical)
+  if not ok then return nil, err end
+
+  for _, item in ipairs(HISTORY) do
+    ok, err = feed:warm(item[1], item[2])
+    if not ok then return nil, err end
+  end
+  journal_bars(feed)
+  check_basis(feed)
+
+  -- Balances and positions first: what was open before is known before anything new is opened.
+  local reads = {}
+  for i, id in ipairs(state.order) do
+    local a = state.accounts[id]
+    reads[i] = function()
+      local done, why = watch.positions(a.session, a.account)
+      if done then done, why = watch.balance(a.session, a.account) end
+      return done, why
+    end
+  end
+  for i, result in ipairs(task.all(reads, LOGINS_AT_ONCE)) do
+    if not result.ok or not result[1] then
+      local why = result.ok and result[2] or result.err
+      return fail("unreachable", ("account %s cannot be read: %s"):format(state.order[i],
+        type(why) == "table" and why.message or tostring(why)))
+    end
+  end
+  ok, err = load_strategies(list)
+  if not ok then return nil, err end
+  ready(feed)
+  event.commit()
+
+  local periods = { positions = config.get("poll.positions_ms"), idle = config.get("poll.idle_ms"),
+    balance = config.get("poll.balance_ms") }
+  for _, login in ipairs(state.sessions) do
+    task.spawn(login.keep, login)
+    for _, a in ipairs(login.accounts) do task.spawn(watch.run, login, a, periods) end
+  end
+  task.spawn(quotes.run, { pick = pick, symbols = watched, canonical = canonical,
+    period = config.get("poll.quotes_ms"), on_marked = exits.sweep })
+  run_feed(feed, url)
+  return true
+end
+
+return engine

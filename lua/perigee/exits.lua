@@ -1,0 +1,67 @@
+-- SPDX-License-Identifier: MIT
+-- Exits that the engine adds to the stop and target at the broker: opposite signal, holding time, the end of
+-- the market. Pure decisions first, then the two functions that act on them.
+
+local clock = require "perigee.clock"
+local exec = require "perigee.exec"
+local ledger = require "perigee.ledger"
+local log = require "perigee.log"
+
+local exits = {}
+
+--- Has a position been held for longer than its plan?
+---@param position { opened_ms: integer, holding_ms: integer }
+---@param now integer market ms
+function exits.overdue(position, now)
+  return position.holding_ms > 0 and now - position.opened_ms >= position.holding_ms
+end
+
+--- Does a signal speak against a position? CLOSE speaks against both sides.
+---@param action string
+---@param side "BUY"|"SELL"
+function exits.opposes(action, side)
+  return action == "CLOSE" or (action == "OPEN_LONG" and side == "SELL") or (action == "OPEN_SHORT" and side == "BUY")
+end
+
+local function close(position, reason)
+  local ok, err = exec.close(position.account, position.id, reason)
+  if not ok then log.warn("exits", ("%s %s: %s"):format(position.account, position.id, err.message)) end
+  return ok and 1 or 0
+end
+
+--- Closes every position of ours that is overdue. Called each second and on each quote.
+---@return integer count
+function exits.sweep()
+  local now, count = clock.market_ms(), 0
+  for _, position in ipairs(ledger.positions()) do
+    if position.ours and not position.closing and exits.overdue(position, now) then
+      count = count + close(position, "time")
+    end
+  end
+  return count
+end
+
+--- Closes what a signal speaks against.
+---@return integer count
+function exits.on_signal(signal)
+  local count = 0
+  for _, position in ipairs(ledger.positions()) do
+    if position.ours and not position.closing and position.canonical == signal.symbol
+      and exits.opposes(signal.action, position.side) then
+      count = count + close(position, "opposite")
+    end
+  end
+  return count
+end
+
+--- Closes everything of ours, with a reason ("end", "manual").
+---@return integer count
+function exits.all(reason)
+  local count = 0
+  for _, position in ipairs(ledger.positions()) do
+    if position.ours and not position.closing then count = count + close(position, reason) end
+  end
+  return count
+end
+
+return exits
