@@ -27,7 +27,7 @@ static int lua(int argc, char **argv)
         return process_fail(&e);
     lua_Integer result = 0;
     int code = 0;
-    if (host_run_file(p.host, argv[1], argc - 1, argv + 1, &result, &e))
+    if (host_run_file(p.host, argv[1], argc - 2, argv + 2, &result, &e))
         code = process_fail(&e);
     else
         code = (int)(result & 0xff);

@@ -122,7 +122,6 @@ struct row {
     int64_t opened_ms, closed_ms;
     const struct seen_close *closed; /* NULL in a list of open positions */
     bool known;          /* belongs to something that the ledger has */
-    bool held;           /* may be one of several: not touched now */
 };
 
 struct gone {
@@ -229,7 +228,7 @@ bool rows_add_closed(struct acct *a, const struct seen_close *s);
 bool rows_gone(const struct exec *x, int account, const char *id, int64_t begun_ns);
 void rows_gone_add(struct exec *x, int account, const char *id, int64_t ns);
 /* The row that is this entry: its index, -1 none, -2 more than one. *by tells how. */
-int rows_match(struct acct *a, const struct orun *r, const struct order *o, const char **by);
+int rows_match(const struct acct *a, const struct orun *r, const struct order *o, const char **by);
 
 /* settle.c: what lists say of orders */
 int settle_entries(struct acct *a, int64_t begun_ns, bool history, struct err *e);

@@ -88,7 +88,7 @@ static int foreign_positions(struct acct *a, int64_t begun_ns, struct err *e)
     struct exec *x = a->x;
     for (size_t k = 0; k < x->row_count; k++) {
         struct row *r = &x->rows[k];
-        if (r->known || r->held || rows_gone(x, a->index, r->id, begun_ns) ||
+        if (r->known || rows_gone(x, a->index, r->id, begun_ns) ||
             ledger_position(x->c.ledger, a->index, r->id) != NULL)
             continue;
         if (settle_resembles(a, r)) { /* may be an entry that is on its way */

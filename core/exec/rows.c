@@ -216,33 +216,27 @@ static int by_id(const struct exec *x, const struct order *o)
     return -1;
 }
 
-/* All rows that fit: the only one, -1 for none, -2 for several (which are then held). */
-static int by_look(struct acct *a, const struct order *o, bool levels)
+/* The only row that fits; -1 for none, -2 for several. */
+static int by_look(const struct acct *a, const struct order *o, bool levels)
 {
-    struct exec *x = a->x;
-    size_t found = 0, at = 0;
-    for (int pass = 0; pass < 2; pass++) {
-        for (size_t k = 0; k < x->row_count; k++) {
-            struct row *r = &x->rows[k];
-            if (r->known || r->instrument != o->instrument || r->side != o->side ||
-                !in_window(r, o) || !first_of_id(x, k))
-                continue;
-            decimal volume = whole_volume(x, r);
-            if (!(levels ? same_levels(r, volume, o) : same_shape(r, volume, o)) ||
-                of_another(a, r, o))
-                continue;
-            if (pass == 1)
-                r->held = true;
-            found++;
-            at = k;
-        }
-        if (found <= 1)
-            return found == 1 ? (int)at : -1;
+    const struct exec *x = a->x;
+    int found = -1;
+    for (size_t k = 0; k < x->row_count; k++) {
+        const struct row *r = &x->rows[k];
+        if (r->known || r->instrument != o->instrument || r->side != o->side ||
+            !in_window(r, o) || !first_of_id(x, k))
+            continue;
+        decimal volume = whole_volume(x, r);
+        if (!(levels ? same_levels(r, volume, o) : same_shape(r, volume, o)) || of_another(a, r, o))
+            continue;
+        if (found >= 0)
+            return -2;
+        found = (int)k;
     }
-    return -2;
+    return found;
 }
 
-int rows_match(struct acct *a, const struct orun *r, const struct order *o, const char **by)
+int rows_match(const struct acct *a, const struct orun *r, const struct order *o, const char **by)
 {
     int at = by_id(a->x, o);
     *by = "tag";

@@ -40,7 +40,9 @@ static struct task *spawn(lua_State *L, bool quiet)
     lua_Debug ar;
     lua_pushvalue(L, 1);
     if (lua_getinfo(L, ">S", &ar)) {
-        (void)snprintf(name, sizeof name, "%.28s:%d", ar.short_src, ar.linedefined);
+        const char *base = strrchr(ar.short_src, '/');
+        (void)snprintf(name, sizeof name, "%.28s:%d", base != NULL ? base + 1 : ar.short_src,
+                       ar.linedefined);
     }
     struct task *t = task_start(L, lua_gettop(L) - 1, name, quiet, &e);
     if (t == NULL) {

@@ -65,9 +65,9 @@ static int identity(struct sim *s, const struct sim_config *c, struct err *e)
     struct str content;
     str_init(&content);
     int rc = file_read_all(path, &content, 4096, e);
-    if (rc == 0 && (content.p == NULL ||
-                    sscanf(content.p, "%63[^\n]\norigin %" SCNd64 "\nstart %" SCNd64, have,
-                           &s->origin, &s->start) != 3))
+    if (rc == 0 &&
+        (content.p == NULL || sscanf(content.p, "%63[^\n]\norigin %" SCNd64 "\nstart %" SCNd64,
+                                     have, &s->origin, &s->start) != 3))
         rc = err_set(e, ERR_INPUT, "%s: not the identity of a simulator's folder", path);
     else if (rc == 0 && strcmp(have, wanted) != 0)
         rc = err_set(e, ERR_INPUT,
@@ -176,12 +176,12 @@ static int next_print(struct sim *s, struct err *e)
         sim_bars_add(&s->symbols[0].bars[k], s->now, p->price, p->volume, side);
     quote_main(s, p->price);
     if (!s->silent && s->feed.on_print != NULL) {
-        struct sim_print print = {
-            .time_ms = s->now,
-            .price = decimal_raw(p->price),
-            .volume = decimal_raw(p->volume),
-            .buy = side,
-            .source = p->named && s->path.tape != NULL ? SIM_RECORDED : SIM_MODELLED};
+        struct sim_print print = {.time_ms = s->now,
+                                  .price = decimal_raw(p->price),
+                                  .volume = decimal_raw(p->volume),
+                                  .buy = side,
+                                  .source = p->named && s->path.tape != NULL ? SIM_RECORDED
+                                                                             : SIM_MODELLED};
         s->feed.on_print(s->feed.arg, &print);
     }
     tell_quote(s, 0);
@@ -309,8 +309,8 @@ static int start_market(struct sim *s, const struct sim_config *c, struct err *e
     sim_model_init(&s->model, seed);
     struct rng ids;
     rng_seed_named(&ids, seed, "ids");
-    s->id_base = UINT64_C(6900000000000000) +
-                 (uint64_t)rng_range(&ids, 0, 89999) * UINT64_C(1000000000);
+    s->id_base =
+        UINT64_C(6900000000000000) + (uint64_t)rng_range(&ids, 0, 89999) * UINT64_C(1000000000);
     s->end = sim_path_end(&s->path);
     s->second = s->origin;
     int64_t time_ms = s->start;

@@ -180,8 +180,8 @@ static int apply_open(struct sim *s, const struct sim_row *row, struct err *e)
     if (map_get(s->position_ids, row->position, strlen(row->position), &(uint64_t){0}))
         return wrong(row, e, "the position exists already");
     struct sim_position *p = sim_list_add(&s->positions, sizeof *p);
-    if (p == NULL || map_put(s->position_ids, row->position, strlen(row->position),
-                             (uint64_t)(uintptr_t)p) != 0)
+    if (p == NULL ||
+        map_put(s->position_ids, row->position, strlen(row->position), (uint64_t)(uintptr_t)p) != 0)
         return err_set(e, ERR_NOMEM, "simulator: out of memory");
     memcpy(p->id, row->position, sizeof p->id);
     p->account = account;
@@ -237,7 +237,8 @@ static int apply_close(struct sim *s, const struct sim_row *row, struct sim_clos
     struct sim_account *a = s->accounts.at[p->account];
     bool partial = strcmp(row->op, "close_partial") == 0;
     decimal balance;
-    if (row->volume.v <= 0 || (partial ? row->volume.v >= p->volume.v : row->volume.v != p->volume.v))
+    if (row->volume.v <= 0 ||
+        (partial ? row->volume.v >= p->volume.v : row->volume.v != p->volume.v))
         return wrong(row, e, "the volume");
     if (new_balance(a, row, &balance) != 0 || balance.v != row->balance.v)
         return wrong(row, e, "the balance");
@@ -316,8 +317,10 @@ int sim_account_add(struct sim *s, const struct sim_account *a, struct err *e)
                        a->id);
     decimal one;
     if (sim_convert(s, decimal_int(1), "USD", a->currency, true, DECIMAL_FLOOR, &one) != 0)
-        return err_set(e, ERR_INPUT, "simulator: account %s: no pair converts %s; use one of USD, "
-                       "EUR, GBP, AUD, NZD, JPY, CHF, CAD, PLN", a->id, a->currency);
+        return err_set(e, ERR_INPUT,
+                       "simulator: account %s: no pair converts %s; use one of USD, "
+                       "EUR, GBP, AUD, NZD, JPY, CHF, CAD, PLN",
+                       a->id, a->currency);
     int index = sim_account(s, a->id);
     if (index >= 0) {
         const struct sim_account *old = sim_account_at(s, index);
@@ -363,7 +366,8 @@ static enum sim_reason check_stops(const struct sim_symbol *x, enum side side, d
     return SIM_OK;
 }
 
-static bool enough_money(const struct sim *s, int account, int symbol, decimal volume, decimal price)
+static bool enough_money(const struct sim *s, int account, int symbol, decimal volume,
+                         decimal price)
 {
     struct sim_money money;
     decimal margin;
@@ -448,8 +452,11 @@ int sim_edit(struct sim *s, int account, const char *id, const char *symbol, enu
 static int close_position(struct sim *s, struct sim_position *p, decimal volume, decimal price,
                           const char *reason, struct sim_closed *out, struct err *e)
 {
-    struct sim_row row = {.volume = volume, .price = price, .open_price = p->price,
-                          .stop = p->stop, .target = p->target};
+    struct sim_row row = {.volume = volume,
+                          .price = price,
+                          .open_price = p->price,
+                          .stop = p->stop,
+                          .target = p->target};
     bool partial = volume.v < p->volume.v;
     fill_row(s, &row, partial ? "close_partial" : "close", p->account,
              s->symbols[p->symbol].i.symbol, p->side);
@@ -484,8 +491,8 @@ int sim_close(struct sim *s, int account, const char *id, const char *symbol, en
     if (bad != SIM_OK)
         return refuse(bad, why, e);
     const struct sim_quote *q = &s->symbols[p->symbol].q;
-    return close_position(s, p, partial ? volume : p->volume,
-                          side == SIDE_BUY ? q->bid : q->ask, "client", out, e);
+    return close_position(s, p, partial ? volume : p->volume, side == SIDE_BUY ? q->bid : q->ask,
+                          "client", out, e);
 }
 
 /* Has the quote reached stop or target? Gives price and reason. */

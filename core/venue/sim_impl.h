@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Inside of the simulator, shared by its files only: the path of prices (sim_path.c), the model
- * around it (sim_model.c), history (sim_history.c), the book and its money (sim_book.c, sim_money.c),
- * the ledger file (sim_ledger.c), and what ties them to time and folder (sim.c).
+ * around it (sim_model.c), history (sim_history.c), the book and its money (sim_book.c,
+ * sim_money.c), the ledger file (sim_ledger.c), and what ties them to time and folder (sim.c).
  */
 #ifndef PERIGEE_VENUE_SIM_IMPL_H
 #define PERIGEE_VENUE_SIM_IMPL_H
@@ -15,8 +15,8 @@
 
 #define SIM_PAIRS 8
 #define SIM_SYMBOLS (SIM_PAIRS + 1)
-#define SIM_FRAMES 4        /* 1s, 1m, 5m, 15m */
-#define SIM_MONEY_DIGITS 2  /* booked profits and commissions are rounded to these */
+#define SIM_FRAMES 4       /* 1s, 1m, 5m, 15m */
+#define SIM_MONEY_DIGITS 2 /* booked profits and commissions are rounded to these */
 #define SIM_MINUTE 60000
 #define SIM_RECENT 5 /* closes that the generator remembers */
 
@@ -38,14 +38,14 @@ struct sim_path_print {
 /* Regimes of the generator. */
 struct sim_generator {
     struct rng rng;
-    int64_t close;      /* last close, raw */
+    int64_t close;              /* last close, raw */
     int64_t recent[SIM_RECENT]; /* newest closes, raw, newest first */
-    int64_t first;      /* first price: the level that it is pulled to, raw */
-    int64_t wait;       /* quiet minutes until the next burst */
-    int burst;          /* minutes left of the burst that is on; 0: quiet */
-    int minute;         /* minutes of this burst that are over */
-    int direction;      /* of the burst: +1, -1 */
-    double volume;      /* mean of a quiet minute */
+    int64_t first;              /* first price: the level that it is pulled to, raw */
+    int64_t wait;               /* quiet minutes until the next burst */
+    int burst;                  /* minutes left of the burst that is on; 0: quiet */
+    int minute;                 /* minutes of this burst that are over */
+    int direction;              /* of the burst: +1, -1 */
+    double volume;              /* mean of a quiet minute */
 };
 
 struct sim_path {
@@ -85,11 +85,11 @@ struct sim_pair {
 struct sim_model {
     uint64_t seed;
     struct rng side_rng;
-    int64_t last;      /* last price, raw; 0: none */
-    int direction;     /* of the last change: +1, -1, 0 */
-    double move;       /* short mean of signed changes */
-    double size;       /* long mean of absolute changes */
-    double volume;     /* long mean of print volumes */
+    int64_t last;  /* last price, raw; 0: none */
+    int direction; /* of the last change: +1, -1, 0 */
+    double move;   /* short mean of signed changes */
+    double size;   /* long mean of absolute changes */
+    double volume; /* long mean of print volumes */
     struct sim_pair pairs[SIM_PAIRS];
 };
 
@@ -137,8 +137,8 @@ struct sim_symbol {
     struct instrument i;
     bool quoted;
     struct sim_quote q;
-    int64_t bid, ask;  /* points */
-    int64_t day;       /* number of the UTC day of the daily figures */
+    int64_t bid, ask; /* points */
+    int64_t day;      /* number of the UTC day of the daily figures */
     struct sim_bars bars[SIM_FRAMES];
 };
 
@@ -148,33 +148,33 @@ struct sim_list {
 };
 
 struct sim {
-    char dir[400];          /* <data>/sim; empty: memory only */
-    char report[200];       /* what was repaired at the start */
-    int lock;               /* of the folder; -1: none */
-    int state_fd;           /* -1: none */
-    struct file ledger;     /* fd -1: none */
-    uint64_t id_base;       /* ids are "W" and this + seq of the row */
-    int64_t origin;         /* first moment of the market */
-    int64_t start;          /* very first start */
-    int64_t now;            /* market ms */
-    int64_t second;         /* next whole second to come */
-    int64_t end;            /* INT64_MAX: none */
+    char dir[400];      /* <data>/sim; empty: memory only */
+    char report[200];   /* what was repaired at the start */
+    int lock;           /* of the folder; -1: none */
+    int state_fd;       /* -1: none */
+    struct file ledger; /* fd -1: none */
+    uint64_t id_base;   /* ids are "W" and this + seq of the row */
+    int64_t origin;     /* first moment of the market */
+    int64_t start;      /* very first start */
+    int64_t now;        /* market ms */
+    int64_t second;     /* next whole second to come */
+    int64_t end;        /* INT64_MAX: none */
     bool ended;
-    bool silent;            /* going forward to where it was: nobody is told, nothing executed */
-    int32_t spread;         /* configured; 0: by price */
+    bool silent;    /* going forward to where it was: nobody is told, nothing executed */
+    int32_t spread; /* configured; 0: by price */
     struct sim_path path;
     struct sim_model model;
     struct sim_symbol symbols[SIM_SYMBOLS];
     struct sim_feed feed;
-    uint64_t seq;           /* of the newest row */
-    int64_t newest_ms;      /* of the newest row */
+    uint64_t seq;                                /* of the newest row */
+    int64_t newest_ms;                           /* of the newest row */
     struct sim_list accounts, positions, closed; /* in order of coming */
-    struct map *account_ids;  /* id -> index */
-    struct map *position_ids; /* id -> struct sim_position pointer */
-    struct str text;          /* scratch of one row */
+    struct map *account_ids;                     /* id -> index */
+    struct map *position_ids;                    /* id -> struct sim_position pointer */
+    struct str text;                             /* scratch of one row */
 };
 
-void *sim_list_add(struct sim_list *list, size_t size); /* zeroed; NULL: out of memory */
+void *sim_list_add(struct sim_list *list, size_t size);        /* zeroed; NULL: out of memory */
 void sim_list_remove(struct sim_list *list, const void *item); /* frees it */
 void sim_list_fini(struct sim_list *list);
 
@@ -184,7 +184,8 @@ int sim_book_apply(struct sim *s, const struct sim_row *row, struct sim_closed *
 int sim_book_match(struct sim *s, int symbol, struct err *e);
 void sim_format_id(const struct sim *s, uint64_t seq, char *id);
 
-/* amount of `from` in `to` by the quotes now; receive: we get it, else we owe it; rounded by mode. */
+/* amount of `from` in `to` by the quotes now; receive: we get it, else we owe it; rounded by mode.
+ */
 int sim_convert(const struct sim *s, decimal amount, const char *from, const char *to, bool receive,
                 enum decimal_round mode, decimal *out);
 int sim_margin(const struct sim *s, const struct sim_account *a, int symbol, decimal volume,

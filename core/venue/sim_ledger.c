@@ -13,7 +13,7 @@
 #include "venue/sim_impl.h"
 
 #define HEADER                                                                                     \
-    "seq,time,account,op,position,uid,symbol,side,volume,price,stop,target,open_price,profit,"    \
+    "seq,time,account,op,position,uid,symbol,side,volume,price,stop,target,open_price,profit,"     \
     "commission,swap,balance,reason\n"
 #define FIELDS 18
 #define MAX_BYTES ((size_t)1 << 30)
@@ -87,9 +87,9 @@ int sim_row_parse(const char *line, size_t n, struct sim_row *row)
     } const texts[] = {{row->account, sizeof row->account},   {row->op, sizeof row->op},
                        {row->position, sizeof row->position}, {row->uid, sizeof row->uid},
                        {row->symbol, sizeof row->symbol},     {row->side, sizeof row->side}};
-    decimal *const numbers[] = {&row->volume,     &row->price,  &row->stop,
+    decimal *const numbers[] = {&row->volume,     &row->price,      &row->stop,
                                 &row->target,     &row->open_price, &row->profit,
-                                &row->commission, &row->swap,   &row->balance};
+                                &row->commission, &row->swap,       &row->balance};
     int rc = parse_seq(at[0], len[0], &row->seq);
     rc |= copy_field(at[1], len[1], time, sizeof time);
     if (rc != 0 || clock_iso_parse(time, &row->time_ms) != 0)

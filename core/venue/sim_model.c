@@ -48,8 +48,8 @@ void sim_model_init(struct sim_model *m, uint64_t seed)
         char name[16];
         snprintf(name, sizeof name, "%s%s", pair_table[k].base, pair_table[k].quote);
         rng_seed_named(&p->rng, seed, name);
-        p->base = pair_table[k].mid + rng_range(&p->rng, -pair_table[k].mid / 40,
-                                                pair_table[k].mid / 40);
+        p->base =
+            pair_table[k].mid + rng_range(&p->rng, -pair_table[k].mid / 40, pair_table[k].mid / 40);
         p->mid = p->base;
         p->spread = pair_table[k].spread;
     }

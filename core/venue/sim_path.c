@@ -3,11 +3,11 @@
  * The path of prices: bars (of a tape, or of the generator), and the prints inside a bar.
  *
  * Inside a bar: a random walk tied to open and close, of the deviation that the shadows suggest
- * (Rogers and Satchell 1991: free of the bar's own drift), then stretched above the higher and below
- * the lower of open and close so that it touches high and low exactly. Which of the two comes first
- * is a fair coin: walks are drawn until one obeys. Each bar has noise of its own, drawn from the
- * seed and its time.
- * Only + - * / and sqrt are used, so the same seed gives the same path on every machine.
+ * (Rogers and Satchell 1991: free of the bar's own drift), then stretched above the higher and
+ * below the lower of open and close so that it touches high and low exactly. Which of the two comes
+ * first is a fair coin: walks are drawn until one obeys. Each bar has noise of its own, drawn from
+ * the seed and its time. Only + - * / and sqrt are used, so the same seed gives the same path on
+ * every machine.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@
 #define LEAST_OF_BAR 4    /* open, high, low and close need a place each */
 #define QUIET_MOVE 0.0004 /* deviation of a quiet minute, share of the price */
 #define STEPS 44          /* of the walk whose open, high, low and close make a generated bar */
-#define BURST_WAIT 6.0    /* mean of the quiet minutes between bursts: one begins each seven or so */
+#define BURST_WAIT 6.0 /* mean of the quiet minutes between bursts: one begins each seven or so */
 
 static int64_t gcd(int64_t a, int64_t b)
 {
@@ -65,9 +65,10 @@ int sim_path_init(struct sim_path *p, const struct tape *tape, uint64_t seed, in
     if (tape != NULL) {
         if (tape->timeframe < 1000 || tape->timeframe % 1000 != 0 ||
             tape->timeframe > 24 * 60 * (int64_t)SIM_MINUTE)
-            return err_set(e, ERR_INPUT,
-                           "simulator: a tape of %lld ms bars; give one of whole seconds, at most a day",
-                           (long long)tape->timeframe);
+            return err_set(
+                e, ERR_INPUT,
+                "simulator: a tape of %lld ms bars; give one of whole seconds, at most a day",
+                (long long)tape->timeframe);
         p->timeframe = tape->timeframe;
         p->tick = tape_tick(tape);
     } else {
@@ -248,7 +249,8 @@ static void stretch(struct sim_path *p, const struct shape *s, double most, doub
 {
     double top = (double)s->top, bottom = (double)s->bottom;
     double above = s->up && most > top ? (double)(s->high - s->top) / (most - top) : 0.0;
-    double below = s->down && least < bottom ? (double)(s->bottom - s->low) / (bottom - least) : 0.0;
+    double below =
+        s->down && least < bottom ? (double)(s->bottom - s->low) / (bottom - least) : 0.0;
     for (size_t k = 0; k < p->count; k++) {
         double x = p->walk[k];
         if (x > top)

@@ -274,6 +274,20 @@ local function journal_bars(feed)
   end)
 end
 
+-- Runs a task that must not end: one that breaks is told to the operator and started again.
+local function keep_running(name, fn, ...)
+  local args = table.pack(...)
+  task.spawn(function()
+    while not state.stopping do
+      local ok, why = xpcall(fn, debug.traceback, table.unpack(args, 1, args.n))
+      if ok then return end
+      log.error(name, why)
+      event.emit("notice", { level = "error", component = name, text = why:match("^[^\n]*") .. "; it is started again" })
+      task.sleep(1000, "io")
+    end
+  end)
+end
+
 -- ---- start and stop ------------------------------------------------------------------------------
 
 local function ready(feed)
@@ -440,10 +454,10 @@ function engine.start()
   local periods = { positions = config.get("poll.positions_ms"), idle = config.get("poll.idle_ms"),
     balance = config.get("poll.balance_ms") }
   for _, login in ipairs(state.sessions) do
-    task.spawn(login.keep, login)
-    for _, a in ipairs(login.accounts) do task.spawn(watch.run, login, a, periods) end
+    keep_running("session", login.keep, login)
+    for _, a in ipairs(login.accounts) do keep_running("watch", watch.run, login, a, periods) end
   end
-  task.spawn(quotes.run, { pick = pick, symbols = watched, canonical = canonical,
+  keep_running("quotes", quotes.run, { pick = pick, symbols = watched, canonical = canonical,
     period = config.get("poll.quotes_ms"), on_marked = exits.sweep })
   run_feed(feed, url)
   return true

@@ -41,6 +41,7 @@ function session.new(options)
     answer_timeout_ms = options.answer_timeout_ms,
     user = options.profile.name .. ":" .. options.email,
     accounts = {},
+    by_id = {},
     cookies = {},        -- name -> { value, path }
     refreshes = {},      -- market ms of the last hour's
     expires = 0,         -- market ms
@@ -143,6 +144,16 @@ local function absorb_accounts(self, accounts)
     log.mask(account.api_token)
     if account.account_token then log.mask(account.account_token) end
   end
+  -- Whoever holds an account of this session keeps holding it: it gets the new tokens in place.
+  for i, account in ipairs(kept) do
+    local known = self.by_id[account.id]
+    if known then
+      for key, value in pairs(account) do known[key] = value end
+      kept[i] = known
+    else
+      self.by_id[account.id] = account
+    end
+  end
   self.accounts = kept
   return true
 end
@@ -178,7 +189,6 @@ end
 --- Logs in. Journals what came of it. Yields.
 ---@return true|nil, table|nil err
 function Session:login()
-  self.cookies = {}
   local ok, err = try_login(self)
   if not ok then
     self.open = false
@@ -224,17 +234,7 @@ local function try_refresh(self)
   return true
 end
 
---- Renews the session: by refresh while the hour allows it, else by a login. Several callers at once
---- share one renewal. Yields.
----@return true|nil, table|nil err
-function Session:renew()
-  if self.renewing then
-    self.renewing:wait()
-    self.renewing:set() -- the next waiter
-    if self.open then return true end
-    return failure("renewal", self.last_error or "the renewal failed")
-  end
-  self.renewing = task.event()
+local function renew(self)
   local how, ok, err = "refresh", nil, nil
   if may_refresh(self) then ok, err = try_refresh(self) end
   if not ok then
@@ -242,14 +242,27 @@ function Session:renew()
     ok, err = self:login()
   end
   self.open = ok and true or false
-  if ok then
-    publish(self)
-    event.emit("session_renewed", { user = self.user, expires = self.expires, how = how })
-  else
+  if not ok then
     self.last_error = err.message
+    return nil, err
   end
-  self.renewing:set()
-  self.renewing = nil
+  publish(self)
+  event.emit("session_renewed", { user = self.user, expires = self.expires, how = how })
+  return true
+end
+
+--- Renews the session: by refresh while the hour allows it, else by a login. Several callers at once
+--- share one renewal. Yields.
+---@return true|nil, table|nil err
+function Session:renew()
+  local shared = self.renewing
+  if not shared then
+    shared = task.spawn(renew, self)
+    self.renewing = shared
+  end
+  local finished, ok, err = shared:join()
+  if self.renewing == shared then self.renewing = nil end
+  if not finished then return nil, ok end
   return ok, err
 end
 

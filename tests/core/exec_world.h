@@ -43,6 +43,7 @@ struct world {
     bool refuse;       /* submit fails: no session */
     bool not_ready;
     bool keep_queued;  /* submit does not announce the first byte */
+    bool silent;       /* the venue never announces the first byte */
     bool skip_journal; /* do not look for intents on the disk */
     unsigned intents_missing; /* calls whose intent was not on the disk */
     /* risk */
@@ -96,7 +97,7 @@ static inline int w_submit(struct venue *v, int account, struct venue_call *c, s
     struct w_call *x = &w->calls[w->call_count++];
     *x = (struct w_call){.call = c, .order = *c->order, .account = account, .urgent = c->urgent};
     w->inside = true;
-    if (!w->keep_queued)
+    if (!w->keep_queued && !w->silent)
         w_send(w, w->call_count - 1);
     w->inside = false;
     return 0;
@@ -131,7 +132,7 @@ static inline void w_answer(struct world *w, size_t k, enum verdict_kind kind, c
     struct venue_call *c = w->calls[k].call;
     assert_true(k < w->call_count);
     assert_non_null(c);
-    if (kind != VERDICT_NOT_SENT)
+    if (kind != VERDICT_NOT_SENT && !w->silent)
         w_send(w, k);
     snprintf(v.broker_id, sizeof v.broker_id, "%s", id != NULL ? id : "");
     snprintf(v.code, sizeof v.code, "%s", code != NULL ? code : "");

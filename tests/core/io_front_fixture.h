@@ -176,6 +176,8 @@ static inline enum ending get(struct fixture *fx, int fd, struct str *s, const c
         if (poll(&p, 1, 1) == 0)
             continue;
         ssize_t n = recv(fd, buf, sizeof buf, MSG_DONTWAIT);
+        if (n == 0 && mark)
+            break;
         if (n == 0)
             return GOT_END;
         if (n < 0 && errno == ECONNRESET)

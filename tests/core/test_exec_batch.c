@@ -403,6 +403,23 @@ static void not_sent_verdicts(void **state)
     w_fini(w);
 }
 
+/* A venue that tells only the verdict. */
+static void a_silent_venue(void **state)
+{
+    struct world *w = *state;
+    w_live(w, W_START);
+    w->silent = true;
+    struct batch *b = w_batch(w, 3);
+    w_answer(w, 0, VERDICT_ACCEPTED, "W1", NULL);
+    w_answer(w, 1, VERDICT_UNKNOWN, NULL, "");
+    w_answer(w, 2, VERDICT_REJECTED, NULL, "rejected");
+    assert_int_equal(w_events(w, order_sent), 3);
+    assert_null(stream_broken(w->stream));
+    assert_int_equal(w_state(w, batch_leg(b, 2)->order), ORDER_REJECTED);
+    batch_free(b);
+    w_fini(w);
+}
+
 static void settle_first_and_deadline(void **state)
 {
     struct world *w = *state;
@@ -489,7 +506,7 @@ static void budget_window(void **state)
     w_live(w, W_START);
     for (int ms = 0; ms < 30000; ms += 10) {
         clock_market_set(&w->clock, W_START + ms);
-        if (ms % 7000 < 3000) /* bursts */
+        if (ms % 7000 < 6500) /* bursts */
             while (exec_budget_take(w->exec, 0, false, NULL))
                 given[n++] = ms;
         while (first < n && given[first] <= ms - 6000)
@@ -517,6 +534,7 @@ int main(void)
         T(a_full_disk_sends_nothing),
         T(an_owner_who_leaves),
         T(not_sent_verdicts),
+        T(a_silent_venue),
         T(settle_first_and_deadline),
         T(granted_time_waits_for_done),
         T(budget),

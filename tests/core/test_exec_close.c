@@ -121,13 +121,16 @@ static void an_unknown_full_close_is_repeated_at_once(void **state)
     struct world *w = *state;
     struct seen_position row;
     w_open(w, "W1", &row);
+    w_pass(w, 10);
+    int64_t before = w_now(w);
     want(w, "W1", "0", "time");
+    w_pass(w, 10);
     w_answer(w, 1, VERDICT_UNKNOWN, NULL, "cut");
     assert_int_equal(w->call_count, 3);
     w_answer(w, 2, VERDICT_UNKNOWN, NULL, "cut");
     assert_int_equal(w->call_count, 3); /* from now on with a back-off */
     uint64_t first = w->calls[1].order.id, second = w->calls[2].order.id;
-    w_list(w, 0, w_now(w) - 1, &row, 1); /* begun before: proves nothing */
+    w_list(w, 0, before, &row, 1); /* begun before: proves nothing */
     assert_int_equal(w_state(w, first), ORDER_UNKNOWN);
     w_list(w, 0, w_now(w), &row, 1);
     assert_int_equal(w_state(w, first), ORDER_ABSENT);
@@ -283,6 +286,30 @@ static void parts_are_not_told_again_after_a_restart(void **state)
     w_said(w, position_closed, "\"partial\":false");
     assert_null(ledger_position(w->ledger, 0, "W1"));
     assert_int_equal(ledger_account_at(w->ledger, 0)->trades, 1);
+    w_fini(w);
+}
+
+static void a_part_of_a_former_life_is_not_told_for_a_new_one(void **state)
+{
+    struct world *w = *state;
+    struct seen_position row;
+    w_open(w, "W1", &row);
+    row.volume = w_dec("0.07");
+    w_list(w, 0, w_now(w), &row, 1);
+    struct seen_close c[2] = {part_of(&row, "W1_close1", "0.03", market(w))};
+    w_history(w, 0, w_now(w), c, 1);
+    w_turn(w);
+    int64_t then = market(w) + 5000;
+    w_die(w);
+    w_live(w, then);
+    row.volume = w_dec("0.04"); /* another 0.03, and its row comes late */
+    w_list(w, 0, w_now(w), &row, 1);
+    w_history(w, 0, w_now(w), c, 1);
+    assert_int_equal(w_events(w, position_closed), 1);
+    c[1] = part_of(&row, "W1_close2", "0.03", then + 10);
+    w_history(w, 0, w_now(w), c, 2);
+    assert_int_equal(w_events(w, position_closed), 2);
+    w_said(w, position_closed, "W1_close2");
     w_fini(w);
 }
 
@@ -513,6 +540,7 @@ int main(void)
         T(misuse),
         T(a_partial_close),
         T(parts_are_not_told_again_after_a_restart),
+        T(a_part_of_a_former_life_is_not_told_for_a_new_one),
         T(a_partial_close_is_not_repeated),
         T(a_part_in_flight_and_then_all),
         T(why_it_closed),

@@ -92,6 +92,48 @@ static void accepted_under_another_id(void **state)
     w_fini(w);
 }
 
+/* The id in the answer is looked for in the history before a look-alike is taken. */
+static void accepted_and_a_look_alike(void **state)
+{
+    struct world *w = *state;
+    uint64_t order = entry(w, VERDICT_ACCEPTED, "W1");
+    struct seen_position hand = w_row(w, "H1", order), ours = w_row(w, "W1", order);
+    hand.stop = w_price(480000);
+    w_list(w, 0, w_now(w), &hand, 1);
+    assert_null(pos(w, "H1"));
+    struct seen_close c = w_closed(&ours, "u", 490000, clock_market_ms(&w->clock));
+    w_history(w, 0, w_now(w), &c, 1);
+    assert_int_equal(w_events(w, position_closed), 1);
+    w_said(w, position_closed, "\"position\":\"W1\"");
+    w_list(w, 0, w_now(w), &hand, 1);
+    assert_false(pos(w, "H1")->ours);
+    order = entry(w, VERDICT_ACCEPTED, "O2"); /* not the id of a position */
+    struct seen_position rows[2] = {hand, w_row(w, "W2", order)};
+    rows[1].stop = w_price(480000);
+    w_list(w, 0, w_now(w), rows, 2);
+    w_history(w, 0, w_now(w), NULL, 0);
+    w_list(w, 0, w_now(w), rows, 2);
+    assert_int_equal(pos(w, "W2")->order, order);
+    w_fini(w);
+}
+
+/* A list that was begun between the intent and the answer. */
+static void a_list_begun_before_the_answer(void **state)
+{
+    struct world *w = *state;
+    struct batch *b = w_batch(w, 1);
+    w_pass(w, 5);
+    int64_t before = w_now(w);
+    w_pass(w, 5);
+    w_answer(w, 0, VERDICT_ACCEPTED, "W1", NULL);
+    w_list(w, 0, before, NULL, 0);
+    assert_int_equal(w_needs(w, 0), NEED_POSITIONS);
+    w_list(w, 0, w_now(w), NULL, 0);
+    assert_int_equal(w_needs(w, 0), NEED_CLOSED);
+    batch_free(b);
+    w_fini(w);
+}
+
 static void accepted_and_closed_meanwhile(void **state)
 {
     struct world *w = *state;
@@ -210,6 +252,47 @@ static void two_candidates_are_the_operators(void **state)
     w_fini(w);
 }
 
+static void two_candidates_that_vanish(void **state)
+{
+    struct world *w = *state;
+    uint64_t order = entry(w, VERDICT_UNKNOWN, NULL);
+    struct seen_position rows[2] = {w_row(w, "W1", order), w_row(w, "W2", order)};
+    wait_absent(w);
+    for (int k = 0; k < 3; k++) {
+        w_list(w, 0, w_now(w), rows, 2); /* even stop and target are the same */
+        w_history(w, 0, w_now(w), NULL, 0);
+    }
+    for (int k = 0; k < 3; k++) { /* the proof begins anew */
+        assert_int_equal(w_state(w, order), ORDER_UNKNOWN);
+        w_list(w, 0, w_now(w), NULL, 0);
+    }
+    assert_int_equal(w_state(w, order), ORDER_ABSENT);
+    w_fini(w);
+}
+
+/* A hand's trade of the same shape, opened just before and closed: only this run remembers it. */
+static void a_closed_trade_of_a_hand_is_not_taken(void **state)
+{
+    struct world *w = *state;
+    struct seen_position row = {.id = "H1",
+                                .symbol = "BTCUSD.",
+                                .side = SIDE_BUY,
+                                .volume = w_dec("0.1"),
+                                .price = w_price(500000),
+                                .opened_ms = clock_market_ms(&w->clock)};
+    w_list(w, 0, w_now(w), &row, 1);
+    w_list(w, 0, w_now(w), NULL, 0);
+    struct seen_close c = w_closed(&row, "u", 505000, clock_market_ms(&w->clock));
+    w_history(w, 0, w_now(w), &c, 1);
+    assert_int_equal(w_events(w, position_closed), 1);
+    uint64_t order = entry(w, VERDICT_UNKNOWN, NULL);
+    w_list(w, 0, w_now(w), NULL, 0);
+    w_history(w, 0, w_now(w), &c, 1);
+    assert_int_equal(w_state(w, order), ORDER_UNKNOWN);
+    assert_int_equal(w_events(w, position_closed), 1);
+    w_fini(w);
+}
+
 static void absent_needs_three_lists_and_a_history(void **state)
 {
     struct world *w = *state;
@@ -272,6 +355,8 @@ static void absent_turns_up(void **state)
     uint64_t order = absent(w);
     struct seen_position rows[2] = {w_row(w, "W1", order), w_row(w, "W2", order)};
     rows[0].stop = w_price(480000); /* only looks alike: a hand's */
+    w_list(w, 0, w_now(w), rows, 1);
+    assert_int_equal(w_state(w, order), ORDER_ABSENT);
     w_list(w, 0, w_now(w), rows, 2);
     assert_false(pos(w, "W1")->ours);
     assert_int_equal(pos(w, "W2")->order, order);
@@ -509,12 +594,16 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(accepted_is_shown),
         T(accepted_under_another_id),
+        T(accepted_and_a_look_alike),
+        T(a_list_begun_before_the_answer),
         T(accepted_and_closed_meanwhile),
         T(accepted_and_never_seen),
         T(unknown_is_adopted_by_its_tag),
         T(unknown_is_adopted_by_its_shape),
         T(what_does_not_fit_is_not_adopted),
         T(two_candidates_are_the_operators),
+        T(two_candidates_that_vanish),
+        T(a_closed_trade_of_a_hand_is_not_taken),
         T(absent_needs_three_lists_and_a_history),
         T(two_lists_are_not_enough),
         T(absent_turns_up),

@@ -348,6 +348,7 @@ static void nothing_is_injected(void **state)
                              "X: a\r\n\r\nGET", "X: a\r\n\r\n",         ": a\r\n",
                              "X a\r\n",         "X : a\r\n",            "X: a\x01\r\n",
                              "\r\n",            "Host: evil\r\n",       "content-length: 5\r\n",
+                             "X: a\nEvil: b\r\n", "X: a\rEvil: b\r\n",
                              "X: a\r\n b\r\n",  "Transfer-Encoding: chunked\r\n", "X: a\r\nY: b"};
     const char *origins[] = {"http://127.0.0.1:1\r\nX: y", "http://", "ftp://a", "http://a/b",
                              "http://user@a", "http://a b", "", NULL};

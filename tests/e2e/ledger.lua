@@ -35,12 +35,12 @@ local rows = read_csv(data .. "/sim/ledger.csv")
 local net, balance, opens, closes = {}, {}, {}, {}
 for _, row in ipairs(rows) do
   local id = row.account
-  if row.profit and row.profit ~= "" then
+  if row.op:match("^close") then
     local sum = decimal.new(row.profit) + decimal.new(row.commission ~= "" and row.commission or "0")
       + decimal.new(row.swap ~= "" and row.swap or "0")
     net[id] = (net[id] or decimal.zero) + sum
     closes[id] = (closes[id] or 0) + 1
-  elseif row.op:lower() == "open" then
+  elseif row.op == "open" then
     opens[id] = (opens[id] or 0) + 1
   end
   if row.balance ~= "" then balance[id] = row.balance end
