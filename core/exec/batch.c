@@ -94,8 +94,10 @@ int batch_add(struct batch *b, const struct leg_spec *leg, struct err *e)
                        i->symbol, i->venue, a->id, a->broker);
     if ((leg->side != SIDE_BUY && leg->side != SIDE_SELL) || leg->price <= 0 || leg->stop < 0 ||
         leg->target < 0 || leg->holding_ms < 0)
-        return err_set(e, ERR_INPUT, "batch: side, price, stop, target or holding time of account "
-                       "%s is out of range", a->id);
+        return err_set(e, ERR_INPUT,
+                       "batch: side, price, stop, target or holding time of account "
+                       "%s is out of range",
+                       a->id);
     if (plan > PLAN_MAX)
         return err_set(e, ERR_INPUT, "batch: the exit plan is larger than %d bytes", PLAN_MAX);
     if (batch_grow(b) != 0)
@@ -348,8 +350,7 @@ static void settle_check(struct batch *b)
         timer_stop(&b->timer);
         journal_done(b);
     }
-    if (!b->finished &&
-        (b->left == 0 || (b->settle == SETTLE_FIRST && any_accepted(b)))) {
+    if (!b->finished && (b->left == 0 || (b->settle == SETTLE_FIRST && any_accepted(b)))) {
         b->finished = true;
         b->calling = true;
     }
@@ -450,8 +451,7 @@ void batch_free(struct batch *b)
     timer_stop(&b->timer);
     for (size_t k = 0; k < b->count; k++) {
         struct leg *l = &b->legs[k];
-        if (l->order == 0 || l->state != ORDER_INTENT ||
-            !call_withdraw(&b->calls[k], "cancelled"))
+        if (l->order == 0 || l->state != ORDER_INTENT || !call_withdraw(&b->calls[k], "cancelled"))
             continue;
         l->state = ORDER_NOT_SENT;
         b->left--;

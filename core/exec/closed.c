@@ -10,9 +10,9 @@
 
 #include "exec/exec_internal.h"
 
-#define PICKS 64         /* rows of one position told at once */
-#define INEXACT_TRIES 3  /* histories after which rows that do not add up are taken */
-#define ADJUST_TRIES 5   /* histories after which a smaller volume is taken without a row */
+#define PICKS 64        /* rows of one position told at once */
+#define INEXACT_TRIES 3 /* histories after which rows that do not add up are taken */
+#define ADJUST_TRIES 5  /* histories after which a smaller volume is taken without a row */
 
 static uint64_t row_key(const struct row *r)
 {
@@ -64,7 +64,7 @@ static int older(const struct acct *a, const struct prun *p, int before)
 static size_t pick(const struct acct *a, const struct prun *p, int picks[PICKS], int64_t *left)
 {
     size_t n = 0;
-    for (int at = older(a, p, -1); at >= 0 && n < PICKS && *left > 0; at = older(a, p, at)) {
+    for (int at = older(a, p, -1); at >= 0 && n<PICKS && * left> 0; at = older(a, p, at)) {
         if (a->x->rows[at].volume.v > *left)
             continue;
         *left -= a->x->rows[at].volume.v;
@@ -107,11 +107,10 @@ static int ours(const struct exec *x, const struct position *p, const struct row
             o->op != (partial ? ORDER_CLOSE_PARTIAL : ORDER_CLOSE) ||
             (partial && o->volume.v != r->volume.v))
             continue;
-        int weight = o->state == ORDER_ACCEPTED ? 2
-                     : o->state == ORDER_SENT || o->state == ORDER_UNKNOWN ||
-                             o->state == ORDER_ABSENT
-                         ? 1
-                         : 0;
+        int weight =
+            o->state == ORDER_ACCEPTED                                                        ? 2
+            : o->state == ORDER_SENT || o->state == ORDER_UNKNOWN || o->state == ORDER_ABSENT ? 1
+                                                                                              : 0;
         if (weight >= best && weight > 0) {
             best = weight;
             memcpy(reason, o->reason, sizeof o->reason);

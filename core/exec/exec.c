@@ -286,11 +286,11 @@ unsigned exec_needs(const struct exec *x, int account, int64_t *closed_from)
         account >= 0 && (size_t)account < x->account_count ? x->accounts[account] : NULL;
     if (a == NULL && exec_account(x, account) == NULL)
         return 0;
-    unsigned kinds = a == NULL ? NEED_POSITIONS | NEED_CLOSED | NEED_BALANCE
-                               : needs_due(a, exec_now(x));
+    unsigned kinds =
+        a == NULL ? NEED_POSITIONS | NEED_CLOSED | NEED_BALANCE : needs_due(a, exec_now(x));
     if (closed_from != NULL)
-        *closed_from = a != NULL ? history_from(a)
-                                 : clock_market_ms(x->c.clock) - HISTORY_MARGIN_MS;
+        *closed_from =
+            a != NULL ? history_from(a) : clock_market_ms(x->c.clock) - HISTORY_MARGIN_MS;
     return kinds;
 }
 

@@ -32,8 +32,8 @@ struct exec;
 struct batch;
 
 struct leg_spec {
-    int account;          /* ledger index */
-    int instrument;       /* ledger index */
+    int account;    /* ledger index */
+    int instrument; /* ledger index */
     enum side side;
     decimal volume;       /* lots */
     int64_t price;        /* reference, points */
@@ -42,8 +42,8 @@ struct leg_spec {
     const char *plan;     /* exit plan, canonical JSON; may be NULL; copied */
 };
 
-/* Risk, filled by core/script with a protected call that cannot yield. 0: passes; else refused, with
- * rule and reason filled. Any error of the policy itself must refuse (fail closed). */
+/* Risk, filled by core/script with a protected call that cannot yield. 0: passes; else refused,
+ * with rule and reason filled. Any error of the policy itself must refuse (fail closed). */
 struct risk_ops {
     void *ctx;
     int (*check)(void *ctx, const struct leg_spec *leg, uint64_t signal, char rule[32],
@@ -62,13 +62,15 @@ struct exec_config {
     bool allow_naked;         /* the policy's word: entries without a stop are taken */
     int64_t absent_after_ms;  /* io ms after which reads may prove absence; 0: 30,000 */
     unsigned absent_reads;    /* 0: 3; never fewer than 3 */
-    int64_t close_retry_ms;   /* io ms, first back-off of a close that did not work; 0: 250; doubled up to 5,000 */
+    int64_t close_retry_ms;   /* io ms, first back-off of a close that did not work; 0: 250; doubled
+                                 up to 5,000 */
     unsigned budget_requests; /* writes and reads of an account ... */
     int64_t budget_ms;        /* ... in this many market ms; 0: 480 in 60,000 */
 };
 
 /* Registers nothing with the stream itself: the ledger is already its reducer. */
 struct exec *exec_new(const struct exec_config *config, struct err *e);
+/* After its venue was freed (which ends the calls in flight) and while the stream is still open. */
 void exec_free(struct exec *x);
 /* After the stream was opened and folded: INTENT and SENT of the former life become UNKNOWN (cause
  * "restart"), wanted closes are wanted again. */
@@ -81,15 +83,15 @@ unsigned exec_in_flight(const struct exec *x);
 
 /* ---- fan-out ---- */
 
-/* ALL: each leg has a verdict. FIRST: one was accepted, or all have one. DEADLINE: it has passed, or
- * all have one. */
+/* ALL: each leg has a verdict. FIRST: one was accepted, or all have one. DEADLINE: it has passed,
+ * or all have one. */
 enum settle { SETTLE_ALL, SETTLE_FIRST, SETTLE_DEADLINE };
 
 struct leg {
     struct leg_spec spec; /* plan pointer not kept */
     uint64_t order;       /* 0: refused before an intent */
     enum order_state state;
-    bool refused;         /* by risk, by the pending-entry rule or by the budget; see rule */
+    bool refused; /* by risk, by the pending-entry rule or by the budget; see rule */
     char rule[32];
     char reason[160];
     char broker_id[32];
@@ -99,16 +101,17 @@ struct leg {
 struct batch_report {
     uint64_t batch, signal;
     size_t legs, refused, sent, accepted, rejected, unknown, not_sent;
-    decimal volume;      /* lots accepted */
-    int64_t skew_us;     /* first to last first byte; 0 with fewer than two sent */
-    int64_t elapsed_us;  /* submit to the last answer */
+    decimal volume;     /* lots accepted */
+    int64_t skew_us;    /* first to last first byte; 0 with fewer than two sent */
+    int64_t elapsed_us; /* submit to the last answer */
 };
 
 /* deadline_ms: io ms from submit after which a leg that was not sent becomes NOT_SENT; 0: 5,000. */
 struct batch *batch_new(struct exec *x, uint64_t signal, enum settle settle, int64_t deadline_ms,
                         struct err *e);
 int batch_add(struct batch *b, const struct leg_spec *leg, struct err *e);
-/* Risk over all legs, intents journalled and committed, bytes written. done() is called once, on a
+/* Refused legs are told in the report and not journalled: that is the caller's (risk_refused).
+ * Risk over all legs, intents journalled and committed, bytes written. done() is called once, on a
  * later turn, when the settle policy is met. ERR_STATE when entries are stopped. */
 int batch_submit(struct batch *b, void (*done)(void *arg, struct batch *b), void *arg,
                  struct err *e);
@@ -121,7 +124,10 @@ void batch_free(struct batch *b);
 
 /* ---- single orders ---- */
 
-/* Wants the position closed (volume 0: all). Asking again while it is wanted is harmless. */
+/* Wants the position closed (volume 0: all). Asking again while it is wanted is harmless, and 0
+ * then says nothing of the broker: it is repeated until the position is closed. A part of the
+ * volume is one order that is not repeated and leaves no position_closing; ERR_STATE while another
+ * close of the position is in flight or not settled. reason: 1 to 15 characters. */
 int exec_close(struct exec *x, int account, const char *position, decimal volume,
                const char *reason, struct err *e);
 /* Replaces stop and target (points; 0 clears). done (may be NULL) gets the order's final state. */
@@ -143,17 +149,17 @@ struct seen_close {
     enum side side;
     decimal volume, open_price, price, stop, target, profit, commission, swap;
     int64_t opened_ms, closed_ms;
-    bool partial; /* the position lives on (known by its presence among the open ones) */
+    bool partial; /* the position lives on; a hint only: exec judges by the volume that is left */
 };
 
 /* begun_io_ns: when the read was begun (a list read earlier than a change proves nothing about it).
  * Rows of symbols that the ledger does not know are reported as a notice once and skipped. */
 int exec_observe_positions(struct exec *x, int account, int64_t begun_io_ns,
                            const struct seen_position *rows, size_t n, struct err *e);
-int exec_observe_closed(struct exec *x, int account, int64_t begun_io_ns, const struct seen_close *rows,
-                        size_t n, struct err *e);
-int exec_observe_balance(struct exec *x, int account, decimal balance, decimal equity, decimal margin,
-                         decimal free_margin, struct err *e);
+int exec_observe_closed(struct exec *x, int account, int64_t begun_io_ns,
+                        const struct seen_close *rows, size_t n, struct err *e);
+int exec_observe_balance(struct exec *x, int account, decimal balance, decimal equity,
+                         decimal margin, decimal free_margin, struct err *e);
 
 #define NEED_POSITIONS 1u /* something was accepted, lost, or crossed its stop or target */
 #define NEED_CLOSED 2u    /* a position is missing: read the history */
@@ -162,11 +168,13 @@ int exec_observe_balance(struct exec *x, int account, decimal balance, decimal e
 unsigned exec_needs(const struct exec *x, int account, int64_t *closed_from);
 /* Marks that a position probably closed at the broker (its stop or target was crossed). */
 void exec_suspect(struct exec *x, int account);
-/* fn is called when exec_needs of an account turns from 0 to something (not inside observe). */
+/* fn is called, on a turn of its own, when exec_needs of an account turns from 0 to something or is
+ * still something after an observe. A read that failed is the caller's to repeat. */
 void exec_on_need(struct exec *x, void (*fn)(void *arg, int account), void *arg);
 
-/* Takes one request from the account's budget (reads ask too; closes are always granted and counted).
- * false: over budget now; *wait_ms (market) until one is free. A share of a tenth is kept for closes. */
+/* Takes one request from the account's budget, of which no window of budget_ms holds more (reads
+ * ask too; closes are always granted and counted). false: over budget now; *wait_ms (market) until
+ * one is free. A share of a tenth is kept for closes. */
 bool exec_budget_take(struct exec *x, int account, bool urgent, int64_t *wait_ms);
 
 #endif

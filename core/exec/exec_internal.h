@@ -17,29 +17,29 @@
 #include "exec/exec.h"
 
 #define MS_NS INT64_C(1000000)
-#define ENTRY_DEADLINE_MS 5000    /* a leg that found no connection for so long is not sent */
+#define ENTRY_DEADLINE_MS 5000 /* a leg that found no connection for so long is not sent */
 #define CLOSE_DEADLINE_MS 5000
 #define CLOSE_RETRY_MAX_MS 5000
-#define READ_RETRY_MS 500         /* first back-off of a read that settled nothing */
+#define READ_RETRY_MS 500 /* first back-off of a read that settled nothing */
 #define READ_RETRY_MAX_MS 5000
-#define READ_TRIES_NOTICE 10      /* fruitless reads after which the operator is told */
-#define HISTORY_MARGIN_MS 60000   /* history is read from so long before what is looked for */
-#define MATCH_EARLY_MS 5000       /* the broker's clock may be so much behind ours */
-#define ABSENT_KEPT 16            /* ABSENT entries of an account that may still turn up */
-#define GONE_KEPT 1024            /* closed positions remembered against late lists */
-#define BUDGET_SLICES 61          /* the running slice and a whole window of 60 before it */
+#define READ_TRIES_NOTICE 10    /* fruitless reads after which the operator is told */
+#define HISTORY_MARGIN_MS 60000 /* history is read from so long before what is looked for */
+#define MATCH_EARLY_MS 5000     /* the broker's clock may be so much behind ours */
+#define ABSENT_KEPT 16          /* ABSENT entries of an account that may still turn up */
+#define GONE_KEPT 1024          /* closed positions remembered against late lists */
+#define BUDGET_SLICES 61        /* the running slice and a whole window of 60 before it */
 
 struct acct;
 
 /* One write in flight. */
 struct call {
-    struct venue_call v;     /* its arg is this call */
+    struct venue_call v; /* its arg is this call */
     struct exec *x;
-    struct order order;      /* frozen copy: what the venue encodes */
-    int64_t intent_ns;       /* io, when its intent was written */
-    int64_t sent_ns;         /* io, first byte; 0: not yet */
-    struct batch *batch;     /* of a leg; NULL: a single order, owned by the list of calls */
-    size_t leg;              /* index in its batch */
+    struct order order;  /* frozen copy: what the venue encodes */
+    int64_t intent_ns;   /* io, when its intent was written */
+    int64_t sent_ns;     /* io, first byte; 0: not yet */
+    struct batch *batch; /* of a leg; NULL: a single order, owned by the list of calls */
+    size_t leg;          /* index in its batch */
     void (*edited)(void *arg, enum order_state state, const char *reason); /* of an edit */
     void *edited_arg;
     struct call *next, *prev; /* in exec's list of calls in flight */
@@ -62,25 +62,25 @@ struct orun {
 /* An open position. */
 struct prun {
     char id[32];
-    int64_t as_of_ns;     /* begin of the list that showed what we know */
-    decimal shown;        /* volume in that list; below the ledger's: a partial close is untold */
-    bool missing;         /* a list does not show it any more */
-    int64_t missing_ns;   /* begin of that list, or of the one that showed less volume */
-    unsigned tries;       /* histories read since, without finding why */
-    bool told;            /* the operator knows */
-    uint64_t round;       /* of the list that showed it last */
-    uint64_t *uids;       /* hashes of the closings already journalled, owned */
+    int64_t as_of_ns;   /* begin of the list that showed what we know */
+    decimal shown;      /* volume in that list; below the ledger's: a partial close is untold */
+    bool missing;       /* a list does not show it any more */
+    int64_t missing_ns; /* begin of that list, or of the one that showed less volume */
+    unsigned tries;     /* histories read since, without finding why */
+    bool told;          /* the operator knows */
+    uint64_t round;     /* of the list that showed it last */
+    uint64_t *uids;     /* hashes of the closings already journalled, owned */
     size_t uid_count;
     /* closing */
-    bool wanted;          /* closed in full */
+    bool wanted; /* closed in full */
     char reason[16];
-    struct call *call;    /* the close in flight */
-    bool editing;         /* an edit is in flight */
-    bool no_session;      /* the venue refused to queue: wait until it is ready */
-    unsigned fails;       /* since it was wanted */
-    int attempt;          /* closes sent in this run */
-    int64_t retry_ns;     /* io, not before; 0: nothing to repeat */
-    int64_t answered_ns;  /* io of the last ACCEPTED: repeated only when shown after that */
+    struct call *call;   /* the close in flight */
+    bool editing;        /* an edit is in flight */
+    bool no_session;     /* the venue refused to queue: wait until it is ready */
+    unsigned fails;      /* since it was wanted */
+    int attempt;         /* closes sent in this run */
+    int64_t retry_ns;    /* io, not before; 0: nothing to repeat */
+    int64_t answered_ns; /* io of the last ACCEPTED: repeated only when shown after that */
 };
 
 /* Something to be read. */
@@ -97,11 +97,11 @@ struct acct {
     struct need positions, closed, balance;
     int64_t closed_from;   /* market ms: history to be read once, since the start; 0: it was */
     int64_t told_until_ms; /* market ms: newest close that a former life told */
-    bool deferred;       /* a row was left for the next list */
-    bool awake;          /* told that something is needed */
-    bool wake;           /* to be told on the next turn */
-    struct timer timer;  /* io: back-offs of closes and reads */
-    struct orun *orders; /* owned, rising ids */
+    bool deferred;         /* a row was left for the next list */
+    bool awake;            /* told that something is needed */
+    bool wake;             /* to be told on the next turn */
+    struct timer timer;    /* io: back-offs of closes and reads */
+    struct orun *orders;   /* owned, rising ids */
     size_t order_count, order_cap;
     struct prun *positions_run; /* owned, in order of opening */
     size_t position_count, position_cap;
@@ -115,13 +115,13 @@ struct row {
     const char *id, *uid;
     int instrument;
     enum side side;
-    decimal volume;      /* of closed rows: of this closing */
-    decimal price;       /* open price */
+    decimal volume; /* of closed rows: of this closing */
+    decimal price;  /* open price */
     decimal stop, target;
     int64_t stop_points, target_points;
     int64_t opened_ms, closed_ms;
     const struct seen_close *closed; /* NULL in a list of open positions */
-    bool known;          /* belongs to something that the ledger has */
+    bool known;                      /* belongs to something that the ledger has */
 };
 
 struct gone {
@@ -134,22 +134,22 @@ struct exec {
     struct exec_config c;
     struct acct **accounts; /* by ledger index, owned; NULL: not met yet */
     size_t account_count;
-    struct call *calls;     /* in flight */
+    struct call *calls; /* in flight */
     unsigned in_flight;
-    struct batch *batches;  /* all that are not freed */
+    struct batch *batches; /* all that are not freed */
     uint64_t last_batch;
-    uint64_t unwritten;     /* ids of closes sent while the journal is broken */
-    bool stopped;           /* no entries */
+    uint64_t unwritten; /* ids of closes sent while the journal is broken */
+    bool stopped;       /* no entries */
     bool started;
-    struct timer later;     /* io, 0 ms: what must not happen inside of a call */
-    bool later_held;        /* the loop is held for it */
+    struct timer later; /* io, 0 ms: what must not happen inside of a call */
+    bool later_held;    /* the loop is held for it */
     void (*need)(void *arg, int account);
     void *need_arg;
-    struct map *noticed;    /* venue, symbol: reported once */
-    struct row *rows;       /* scratch, owned */
+    struct map *noticed; /* venue, symbol: reported once */
+    struct row *rows;    /* scratch, owned */
     size_t row_count, row_cap;
     uint64_t round;
-    struct gone *gone;      /* ring of GONE_KEPT, owned */
+    struct gone *gone; /* ring of GONE_KEPT, owned */
     size_t gone_next;
 };
 
@@ -158,17 +158,17 @@ struct batch {
     uint64_t id, signal;
     enum settle settle;
     int64_t deadline_ms;
-    struct leg *legs;     /* owned */
-    struct call *calls;   /* owned, by leg; made at submit */
-    size_t *plans;        /* owned, by leg: offset of its plan in `text`, SIZE_MAX: none */
+    struct leg *legs;   /* owned */
+    struct call *calls; /* owned, by leg; made at submit */
+    size_t *plans;      /* owned, by leg: offset of its plan in `text`, SIZE_MAX: none */
     size_t count, cap;
-    struct str text;      /* plans, NUL-separated */
-    int64_t begun_ns;     /* io of submit */
-    size_t left;          /* legs without an end */
+    struct str text;                           /* plans, NUL-separated */
+    int64_t begun_ns;                          /* io of submit */
+    size_t left;                               /* legs without an end */
     bool submitted, orphan, finished, calling; /* freed by its owner; done() is due or was called */
-    bool told;            /* batch_done is written */
-    int64_t answered_us;  /* newest answer */
-    struct timer timer;   /* io: SETTLE_DEADLINE */
+    bool told;                                 /* batch_done is written */
+    int64_t answered_us;                       /* newest answer */
+    struct timer timer;                        /* io: SETTLE_DEADLINE */
     void (*done)(void *arg, struct batch *b);
     void *arg;
     struct batch *next, *prev;
@@ -193,7 +193,7 @@ void exec_prun_remove(struct acct *a, const char *id);
 
 /* call.c: one write from its intent to its verdict */
 void call_init(struct call *c, struct exec *x, const struct order *o);
-int call_intent(struct call *c, const char *plan, struct err *e);      /* emits, not yet committed */
+int call_intent(struct call *c, const char *plan, struct err *e); /* emits, not yet committed */
 int call_submit(struct call *c, int64_t deadline_ms, bool urgent, struct err *e);
 bool call_withdraw(struct call *c, const char *cause);
 
@@ -205,8 +205,8 @@ void batch_drop_all(struct exec *x);
 
 /* close.c */
 void close_verdict(struct acct *a, struct call *c, const struct verdict *v);
-void close_tick(struct acct *a);                /* repeats what is due */
-int64_t close_next(const struct acct *a);       /* io ns of the next repetition; INT64_MAX: none */
+void close_tick(struct acct *a);          /* repeats what is due */
+int64_t close_next(const struct acct *a); /* io ns of the next repetition; INT64_MAX: none */
 
 /* emit.c: events; each returns what stream_emit says, and stops entries when it fails */
 int emit(struct exec *x, struct event *ev, struct err *e);
@@ -227,6 +227,8 @@ bool rows_add_open(struct acct *a, const struct seen_position *s);
 bool rows_add_closed(struct acct *a, const struct seen_close *s);
 bool rows_gone(const struct exec *x, int account, const char *id, int64_t begun_ns);
 void rows_gone_add(struct exec *x, int account, const char *id, int64_t ns);
+/* Volume of the row's position: a closed one may have several rows. */
+decimal rows_volume(const struct exec *x, const struct row *r);
 /* The row that is this entry: its index, -1 none, -2 more than one. *by tells how. */
 int rows_match(const struct acct *a, const struct orun *r, const struct order *o, const char **by);
 
@@ -235,7 +237,8 @@ int settle_entries(struct acct *a, int64_t begun_ns, bool history, struct err *e
 int settle_writes(struct acct *a, int64_t begun_ns, struct err *e);
 int settle_absent(struct acct *a, struct err *e);
 bool settle_open(const struct acct *a, bool history); /* is anything left to look for? */
-bool settle_resembles(const struct acct *a, const struct row *r); /* an entry not settled, same shape */
+bool settle_resembles(const struct acct *a,
+                      const struct row *r); /* an entry not settled, same shape */
 
 /* closed.c */
 /* p must be open in the ledger; it is gone when its end was told. */

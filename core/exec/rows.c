@@ -133,8 +133,7 @@ void rows_gone_add(struct exec *x, int account, const char *id, int64_t ns)
 
 /* Matching */
 
-/* Volume of the position: a closed one may have several rows. */
-static decimal whole_volume(const struct exec *x, const struct row *r)
+decimal rows_volume(const struct exec *x, const struct row *r)
 {
     decimal sum = r->volume;
     if (r->closed == NULL)
@@ -191,9 +190,9 @@ static bool same_levels(const struct row *r, decimal volume, const struct order 
 
 static bool waits(const struct order *o)
 {
-    return o->op == ORDER_OPEN && (o->state == ORDER_INTENT || o->state == ORDER_SENT ||
-                                   o->state == ORDER_UNKNOWN ||
-                                   (o->state == ORDER_ACCEPTED && !o->shown));
+    return o->op == ORDER_OPEN &&
+           (o->state == ORDER_INTENT || o->state == ORDER_SENT || o->state == ORDER_UNKNOWN ||
+            (o->state == ORDER_ACCEPTED && !o->shown));
 }
 
 static bool only_of_shape(const struct acct *a, const struct order *o)
@@ -223,10 +222,10 @@ static int by_look(const struct acct *a, const struct order *o, bool levels)
     int found = -1;
     for (size_t k = 0; k < x->row_count; k++) {
         const struct row *r = &x->rows[k];
-        if (r->known || r->instrument != o->instrument || r->side != o->side ||
-            !in_window(r, o) || !first_of_id(x, k))
+        if (r->known || r->instrument != o->instrument || r->side != o->side || !in_window(r, o) ||
+            !first_of_id(x, k))
             continue;
-        decimal volume = whole_volume(x, r);
+        decimal volume = rows_volume(x, r);
         if (!(levels ? same_levels(r, volume, o) : same_shape(r, volume, o)) || of_another(a, r, o))
             continue;
         if (found >= 0)

@@ -45,11 +45,7 @@ static int take(struct acct *a, const struct order *o, struct row *row, const ch
         rc = emit_adopted(x, own.id, row->id, by, e);
     if (rc != 0)
         return rc;
-    decimal total = row->volume;
-    for (size_t k = 0; row->closed != NULL && k < x->row_count; k++)
-        if (&x->rows[k] != row && strcmp(x->rows[k].id, row->id) == 0)
-            (void)decimal_add(total, x->rows[k].volume, &total);
-    rc = emit_opened(x, a->index, row, total, &own, e);
+    rc = emit_opened(x, a->index, row, rows_volume(x, row), &own, e);
     if (rc != 0)
         return rc;
     exec_orun_remove(a, own.id);

@@ -8,7 +8,7 @@
  * This is the hot path of a fan-out. Each policy has a coroutine whose stack holds its C closures;
  * their upvalues are the script's function, the one table that is refilled for each call, its
  * interned keys, and the texts of the newest numbers, which legs of one signal mostly share. The
- * tables are the policy's only during its call.
+ * tables are the policy's only during its call. A stop or target that is not there is "0".
  */
 #include "script/codec.h"
 
@@ -365,16 +365,8 @@ static void put_leg(lua_State *L, struct policy *p, int table, const struct leg_
     put_string(L, table, L_SIDE, side_name(leg->side));
     put_decimal(L, p, 0, table, L_VOLUME, TEXT_VOLUME, leg->volume);
     put_decimal(L, p, 0, table, L_PRICE, TEXT_PRICE, instrument_price(i, leg->price));
-    const int64_t points[] = {leg->stop, leg->target};
-    for (int k = 0; k < 2; k++) {
-        if (points[k]) {
-            put_decimal(L, p, 0, table, L_STOP + k, TEXT_STOP + k,
-                        instrument_price(i, points[k]));
-        } else {
-            lua_pushnil(L);
-            put(L, table, L_STOP + k);
-        }
-    }
+    put_decimal(L, p, 0, table, L_STOP, TEXT_STOP, instrument_price(i, leg->stop));
+    put_decimal(L, p, 0, table, L_TARGET, TEXT_TARGET, instrument_price(i, leg->target));
     put_integer(L, table, L_SIGNAL, (lua_Integer)signal);
 }
 

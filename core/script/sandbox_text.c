@@ -30,7 +30,11 @@ static int l_rep(lua_State *L)
     (void)luaL_checklstring(L, 1, &n);
     lua_Integer times = luaL_checkinteger(L, 2);
     (void)luaL_optlstring(L, 3, "", &m);
-    if (times > 0 && n + m > 0 && times > MAX_REP / (lua_Integer)(n + m))
+    if (n + m == 0) { /* the standard function would count to `times` all the same */
+        lua_pushliteral(L, "");
+        return 1;
+    }
+    if (times > 0 && times > MAX_REP / (lua_Integer)(n + m))
         return luaL_error(L, "string.rep: a result of over 1 MiB");
     return pass_on(L);
 }

@@ -83,6 +83,23 @@ struct tasks {
     bool hears_settled; /* registered with the loop */
 };
 
+struct protect {
+    struct tasks *tasks;
+    struct task *task;
+    int nres; /* results on the task's coroutine */
+};
+/* Calls fn with p as light userdata, protected; the error message (if any) is popped. */
+int task_protect(lua_State *L, lua_CFunction fn, struct protect *p);
+
+/* The table that finds a handle's userdata again, weak. MAY LONGJMP. */
+void task_handles_open(lua_State *L);
+/* For task_protect. Results go from the coroutine to its handle, if that is still alive. */
+int task_store_results(lua_State *L);
+/* For task_protect. The error value is on the top of the coroutine, whose frames are still there. */
+int task_store_error(lua_State *L);
+/* The timer of errors that waited for a joiner. */
+void task_on_unjoined(void *arg);
+
 /* Moves the function below nargs arguments from L; pops them in any case. NULL: *e is filled. */
 struct task *task_start(lua_State *L, int nargs, const char *name, bool quiet, struct err *e);
 void task_cancel(struct task *t);
@@ -91,6 +108,11 @@ void task_queue(struct task *t);
 void task_push_handle(lua_State *L, struct task *t);
 void task_log_unjoined(struct tasks *ts);
 void task_forget_report(struct task_handle *h);
+
+/* Releases what a finished operation still holds; idle afterwards. */
+void task_op_clear(struct task *t);
+/* Undoes what is armed and frees its data. */
+void task_op_cancel(struct task *t);
 
 void waitlist_add(struct waitlist *w, struct task *t);
 void waitlist_remove(struct task *t);

@@ -20,22 +20,22 @@
 /* A lane and who still needs it. */
 struct link {
     struct lane *lane;
-    char *origin;        /* owned */
-    int64_t timeout_ms;  /* for the answer */
-    unsigned uses;       /* calls on it */
-    bool retired;        /* closed when the last call has ended */
-    struct link *next;   /* in the remote's list */
+    char *origin;       /* owned */
+    int64_t timeout_ms; /* for the answer */
+    unsigned uses;      /* calls on it */
+    bool retired;       /* closed when the last call has ended */
+    struct link *next;  /* in the remote's list */
 };
 
 struct rcall {
     struct lane_request r;
     struct remote *remote;
-    int account;               /* ledger index */
+    int account; /* ledger index */
     struct link *link;
-    struct venue_call *call;   /* not owned; NULL: idle */
+    struct venue_call *call; /* not owned; NULL: idle */
     struct codec_request parts;
-    struct str bytes;          /* the whole request */
-    struct rcall *next;        /* in the slot's list of all */
+    struct str bytes;   /* the whole request */
+    struct rcall *next; /* in the slot's list of all */
 };
 
 struct slot {
@@ -54,8 +54,8 @@ struct remote {
     struct codec_ops codec;
     struct slot **slots; /* by account, owned; NULL: never had a session */
     size_t count;
-    struct link *links;  /* all, owned */
-    bool closing;        /* remote_free is at work */
+    struct link *links; /* all, owned */
+    bool closing;       /* remote_free is at work */
 };
 
 /* ---- what may go into a request ---- */
@@ -75,11 +75,11 @@ static bool path_ok(const char *text, size_t n)
 
 static bool method_ok(const char *text)
 {
-    size_t n = strnlen(text, sizeof ((struct codec_request *)0)->method);
+    size_t n = strnlen(text, sizeof((struct codec_request *)0)->method);
     for (size_t k = 0; k < n; k++)
         if (text[k] < 'A' || text[k] > 'Z')
             return false;
-    return n > 0 && n < sizeof ((struct codec_request *)0)->method;
+    return n > 0 && n < sizeof((struct codec_request *)0)->method;
 }
 
 /* The part of an origin that goes into Host; NULL: no origin. */
@@ -104,8 +104,9 @@ static bool is_name(const char *line, size_t n, const char *name)
 /* Length of the first header line with its CRLF; 0: it is none, or not the session's to say. */
 static size_t header_line(const char *p, bool *accept, bool *type)
 {
-    static const char *const ours[] = {"Host",   "Content-Length", "Transfer-Encoding", "Connection",
-                                       "Expect", "Upgrade",        "TE",                "Trailer"};
+    static const char *const ours[] = {"Host",       "Content-Length", "Transfer-Encoding",
+                                       "Connection", "Expect",         "Upgrade",
+                                       "TE",         "Trailer"};
     size_t n = strcspn(p, "\r\n");
     size_t name = strcspn(p, ":");
     if (p[n] != '\r' || p[n + 1] != '\n' || name == 0 || name >= n)
@@ -325,8 +326,10 @@ static int encode(struct remote *r, const struct slot *s, struct rcall *c,
     if (rc != 0)
         return rc;
     if (!method_ok(q->method) || !path_ok(q->path.p, q->path.len))
-        return err_set(e, ERR_INPUT, "remote: the codec of %s gave a method or a path that cannot "
-                       "be sent", s->broker);
+        return err_set(e, ERR_INPUT,
+                       "remote: the codec of %s gave a method or a path that cannot "
+                       "be sent",
+                       s->broker);
     str_clear(&c->bytes);
     str_addz(&c->bytes, q->method);
     str_addc(&c->bytes, ' ');
@@ -393,10 +396,8 @@ static bool remote_ready(struct venue *v, int account)
     return false;
 }
 
-const struct venue_ops remote_venue_ops = {.name = "remote",
-                                           .submit = remote_submit,
-                                           .withdraw = remote_withdraw,
-                                           .ready = remote_ready};
+const struct venue_ops remote_venue_ops = {
+    .name = "remote", .submit = remote_submit, .withdraw = remote_withdraw, .ready = remote_ready};
 
 /* ---- sessions ---- */
 
@@ -475,7 +476,8 @@ int remote_session_set(struct remote *r, int account, const struct remote_sessio
     const char *host = host_of(session->origin);
     const char *prefix = session->prefix != NULL ? session->prefix : "";
     if (host == NULL)
-        return err_set(e, ERR_INPUT, "remote: the origin must be http://host[:port] or https://...");
+        return err_set(e, ERR_INPUT,
+                       "remote: the origin must be http://host[:port] or https://...");
     if (prefix[0] != '\0' && !path_ok(prefix, strlen(prefix)))
         return err_set(e, ERR_INPUT, "remote: the prefix must be a path without spaces");
     if (session->broker == NULL || strlen(session->broker) >= sizeof s->broker)

@@ -33,8 +33,8 @@ struct codec_ops {
     void *ctx;
     int (*encode)(void *ctx, const char *broker, const struct order *o, const struct instrument *i,
                   struct codec_request *out, struct err *e);
-    int (*decode)(void *ctx, const char *broker, const struct order *o, const struct codec_answer *a,
-                  struct verdict *out, struct err *e);
+    int (*decode)(void *ctx, const char *broker, const struct order *o,
+                  const struct codec_answer *a, struct verdict *out, struct err *e);
 };
 
 struct remote;
@@ -45,15 +45,17 @@ struct remote *remote_new(struct loop *l, struct log *log, const struct transpor
 void remote_free(struct remote *r); /* calls in flight end as UNKNOWN, queued ones as NOT_SENT */
 
 struct remote_session {
-    const char *broker;  /* profile name, for the codec */
-    const char *origin;  /* "http://127.0.0.1:8080" */
-    const char *prefix;  /* "/mtr-api/<uuid>" */
-    const char *headers; /* complete header lines, each with CRLF: tokens, cookies, User-Agent; secret */
+    const char *broker; /* profile name, for the codec */
+    const char *origin; /* "http://127.0.0.1:8080" */
+    const char *prefix; /* "/mtr-api/<uuid>" */
+    const char
+        *headers; /* complete header lines, each with CRLF: tokens, cookies, User-Agent; secret */
     int64_t answer_timeout_ms; /* 0: 10,000 */
 };
 /* Sets or replaces the session of an account (ledger index). A new origin opens a new lane; new
  * headers are used from the next request on. NULL takes the session away (queued: NOT_SENT). */
-int remote_session_set(struct remote *r, int account, const struct remote_session *s, struct err *e);
+int remote_session_set(struct remote *r, int account, const struct remote_session *s,
+                       struct err *e);
 void remote_warm(struct remote *r, int account);
 static inline struct venue *remote_venue(struct remote *r)
 {

@@ -300,12 +300,9 @@ static void choose_times(struct sim *s, const struct sim_config *c)
     s->origin = c->tape->bars[0].open_ms;
 }
 
-static int start_market(struct sim *s, const struct sim_config *c, struct err *e)
+static int start_market(struct sim *s, uint64_t seed, struct err *e)
 {
-    uint64_t seed = c->tape != NULL ? strtoull(c->tape->hash, NULL, 16) : c->seed;
-    int rc = sim_path_init(&s->path, c->tape, seed, instrument_price(&s->symbols[0].i, 1).v, e);
-    if (rc != 0)
-        return rc;
+    int rc;
     sim_model_init(&s->model, seed);
     struct rng ids;
     rng_seed_named(&ids, seed, "ids");
@@ -346,12 +343,17 @@ struct sim *sim_new(const struct sim_config *config, struct err *e)
         rc = err_set(e, ERR_INPUT, "simulator: a tape needs at least two bars");
     if (rc == 0)
         rc = make_symbols(s, config, e);
+    /* Everything about the configuration is checked before the folder is bound to it. */
+    uint64_t seed = config->tape != NULL ? strtoull(config->tape->hash, NULL, 16) : config->seed;
+    if (rc == 0)
+        rc =
+            sim_path_init(&s->path, config->tape, seed, instrument_price(&s->symbols[0].i, 1).v, e);
     if (rc == 0) {
         choose_times(s, config);
         rc = config->data_dir != NULL ? open_folder(s, config, e) : 0;
     }
     if (rc == 0)
-        rc = start_market(s, config, e);
+        rc = start_market(s, seed, e);
     if (rc != 0) {
         if (s->state_fd >= 0) /* a failed start must not move the saved time */
             close(s->state_fd);

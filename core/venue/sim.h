@@ -2,9 +2,9 @@
  *
  * The simulated broker: a market of its own and a book. docs/simulator.md describes the model.
  *
- * No HTTP, no JSON, no clock: the caller moves market time by sim_advance, gives orders, and is told
- * what happens by callbacks. Everything is exact decimals. The market does not depend on the orders
- * nor on the steps in which it is advanced: the same seed or tape gives the same events.
+ * No HTTP, no JSON, no clock: the caller moves market time by sim_advance, gives orders, and is
+ * told what happens by callbacks. Everything is exact decimals. The market does not depend on the
+ * orders nor on the steps in which it is advanced: the same seed or tape gives the same events.
  *
  * Every execution is a row of <data>/sim/ledger.csv, written before the call that executed it
  * returns; accounts, positions, history and balances are the fold of that file. A data folder
@@ -23,9 +23,9 @@
 #include "market/tape.h"
 #include "trade/instrument.h"
 
-#define SIM_DEPTH 10          /* levels a side */
-#define SIM_HISTORY_1S 3600   /* closed bars kept */
-#define SIM_HISTORY 2880      /* closed bars kept of 1m, 5m and 15m */
+#define SIM_DEPTH 10        /* levels a side */
+#define SIM_HISTORY_1S 3600 /* closed bars kept */
+#define SIM_HISTORY 2880    /* closed bars kept of 1m, 5m and 15m */
 
 struct sim;
 
@@ -40,7 +40,7 @@ struct sim_config {
     int32_t spread;          /* points between bid and ask; 0: 0.3 basis points of the price */
 };
 
-/* BTCUSD: contract size 1, volume 0.01 to 100 by 0.01, one decimal, stops level 10, leverage 100. */
+/* BTCUSD: contract size 1, 0.01 to 100 lots, a decimal, stops level 10, leverage 100. */
 void sim_default_main(struct instrument *main);
 
 /* What is told as time moves. Callbacks must not call back into functions that change the sim. */
@@ -50,23 +50,23 @@ const char *sim_source_name(enum sim_source source); /* "recorded", "modelled" *
 struct sim_print {
     int64_t time_ms;
     decimal price, volume;
-    int buy;                 /* aggressor: +1, -1; always modelled */
-    enum sim_source source;  /* RECORDED: a price that the tape's bar names; its moment is modelled */
+    int buy; /* aggressor: +1, -1; always modelled */
+    enum sim_source source; /* RECORDED: a price that the bar names; its moment is modelled */
 };
 
 struct sim_quote {
     int64_t time_ms;
-    decimal bid, ask;        /* always modelled */
+    decimal bid, ask;                    /* always modelled */
     decimal day_open, day_high, day_low; /* of the bid since 00:00 UTC */
 };
 
 struct sim_level {
-    decimal price, size;     /* size in the unit of the prints' volume */
+    decimal price, size; /* size in the unit of the prints' volume */
 };
 
 struct sim_depth {
     int64_t time_ms;
-    size_t count;                    /* levels a side */
+    size_t count;                                      /* levels a side */
     struct sim_level bids[SIM_DEPTH], asks[SIM_DEPTH]; /* best first; always modelled */
 };
 
@@ -76,7 +76,7 @@ struct sim_feed {
     void *arg;
     void (*on_print)(void *arg, const struct sim_print *p); /* any may be NULL */
     void (*on_quote)(void *arg, int symbol, const struct sim_quote *q);
-    void (*on_depth)(void *arg, const struct sim_depth *d); /* the main symbol, each second */
+    void (*on_depth)(void *arg, const struct sim_depth *d);   /* the main symbol, each second */
     void (*on_closed)(void *arg, const struct sim_closed *c); /* by a stop or target */
 };
 
@@ -95,7 +95,8 @@ int64_t sim_start(const struct sim *s); /* market ms of the very first start */
 int64_t sim_end(const struct sim *s);   /* end of the tape; INT64_MAX: none */
 /* Moves market time to until_ms, in order: each second first depth and pairs, then its prints, each
  * with its quote. 0 or ERR_IO (a stop could not be written down: its position stays open and
- * is tried again at the next quote; time has moved on). An earlier time does nothing. Also saves the time once a market minute. */
+ * is tried again at the next quote; time has moved on). An earlier time does nothing. Also saves
+ * the time once a market minute. */
 int sim_advance(struct sim *s, int64_t until_ms, struct err *e);
 bool sim_ended(const struct sim *s); /* the tape is over; time does not move any more */
 bool sim_from_tape(const struct sim *s);
@@ -105,7 +106,7 @@ int sim_symbol_count(const struct sim *s);
 int sim_symbol(const struct sim *s, const char *name); /* -1: unknown */
 const struct instrument *sim_symbol_at(const struct sim *s, int symbol);
 bool sim_quote(const struct sim *s, int symbol, struct sim_quote *out); /* false: none yet */
-bool sim_depth(const struct sim *s, struct sim_depth *out);            /* by now */
+bool sim_depth(const struct sim *s, struct sim_depth *out);             /* by now */
 /* The newest `count` closed bars of a timeframe (BAR_1S of the main symbol only; BAR_1M, BAR_5M,
  * BAR_15M), oldest first, into out. Returns how many, or ERR_INPUT for another timeframe. */
 int sim_history(const struct sim *s, int symbol, int64_t timeframe, struct bar *out, size_t count);
@@ -146,7 +147,7 @@ struct sim_position {
     decimal price;        /* open */
     decimal stop, target; /* 0: none */
     int64_t opened_ms;
-    uint32_t closes;      /* partial closes so far */
+    uint32_t closes; /* partial closes so far */
 };
 
 struct sim_closed {
@@ -166,18 +167,18 @@ struct sim_closed {
 enum sim_reason {
     SIM_OK,
     SIM_UNKNOWN_INSTRUMENT,
-    SIM_NO_QUOTE,     /* no price yet, or the market has ended */
-    SIM_VOLUME,       /* below the least, above the most, not a multiple of the step */
-    SIM_STOPS_SIDE,   /* stop or target on the wrong side of the price */
-    SIM_STOPS_LEVEL,  /* too close to it */
+    SIM_NO_QUOTE,    /* no price yet, or the market has ended */
+    SIM_VOLUME,      /* below the least, above the most, not a multiple of the step */
+    SIM_STOPS_SIDE,  /* stop or target on the wrong side of the price */
+    SIM_STOPS_LEVEL, /* too close to it */
     SIM_MARGIN,
     SIM_UNKNOWN_ID,
-    SIM_SIDE,         /* not the position's side */
-    SIM_INSTRUMENT,   /* not the position's instrument */
-    SIM_PARTIAL       /* volume not below the position's */
+    SIM_SIDE,       /* not the position's side */
+    SIM_INSTRUMENT, /* not the position's instrument */
+    SIM_PARTIAL     /* volume not below the position's */
 };
-const char *sim_reason_text(enum sim_reason reason);  /* for people: "Not enough money" */
-const char *sim_reason_code(enum sim_reason reason);  /* stable: "NOT_ENOUGH_MONEY" */
+const char *sim_reason_text(enum sim_reason reason); /* for people: "Not enough money" */
+const char *sim_reason_code(enum sim_reason reason); /* stable: "NOT_ENOUGH_MONEY" */
 
 /* 0: executed; ERR_STATE: refused, *why says it; ERR_IO: the ledger could not be written, nothing
  * was executed. id: at least 32 bytes, the position's. */
@@ -186,8 +187,8 @@ int sim_open(struct sim *s, int account, const char *symbol, enum side side, dec
 /* Replaces stop and target; 0 clears. */
 int sim_edit(struct sim *s, int account, const char *id, const char *symbol, enum side side,
              decimal stop, decimal target, enum sim_reason *why, struct err *e);
-/* Closes the whole position, or a part of it when `partial` (then volume must be below it). *out may
- * be NULL. */
+/* Closes the whole position, or a part of it when `partial` (then volume must be below it). *out
+ * may be NULL. */
 int sim_close(struct sim *s, int account, const char *id, const char *symbol, enum side side,
               bool partial, decimal volume, struct sim_closed *out, enum sim_reason *why,
               struct err *e);

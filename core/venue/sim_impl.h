@@ -65,15 +65,10 @@ struct sim_path {
 int sim_path_init(struct sim_path *p, const struct tape *tape, uint64_t seed, int64_t tick,
                   struct err *e);
 void sim_path_fini(struct sim_path *p);
-/* First and past-the-last moment; INT64_MAX: no end. A generator has no first. */
+/* The moment at which the last bar ends; INT64_MAX: there is no last. */
 int64_t sim_path_end(const struct sim_path *p);
-/* Begins the bar that opens at time_ms, if there is one. */
+/* Begins the bar that opens at time_ms, if there is one: its prints are then in p->prints. */
 void sim_path_begin(struct sim_path *p, int64_t time_ms);
-/* The generator's bar of the next minute (exported for tests through sim_path_begin). */
-void sim_generate_bar(struct sim_path *p, int64_t time_ms, struct sim_path_bar *bar);
-/* Prints of a bar into p->prints. */
-void sim_path_fill(struct sim_path *p, const struct sim_path_bar *bar);
-
 /* Model: what is shown around the path; state depends on past prints only. */
 
 struct sim_pair {

@@ -125,7 +125,7 @@ static double generator_regime(struct sim_generator *g, double *push)
     return times;
 }
 
-void sim_generate_bar(struct sim_path *p, int64_t time_ms, struct sim_path_bar *bar)
+static void generate_bar(struct sim_path *p, int64_t time_ms, struct sim_path_bar *bar)
 {
     struct sim_generator *g = &p->gen;
     struct rng *r = &g->rng;
@@ -151,23 +151,6 @@ void sim_generate_bar(struct sim_path *p, int64_t time_ms, struct sim_path_bar *
     g->close = bar->close;
     memmove(g->recent + 1, g->recent, sizeof g->recent - sizeof *g->recent);
     g->recent[0] = bar->close;
-}
-
-void sim_path_begin(struct sim_path *p, int64_t time_ms)
-{
-    struct sim_path_bar bar;
-    if (p->tape == NULL) {
-        if (time_ms % SIM_MINUTE != 0)
-            return;
-        sim_generate_bar(p, time_ms, &bar);
-    } else {
-        if (p->next_bar >= p->tape->count || p->tape->bars[p->next_bar].open_ms != time_ms)
-            return;
-        const struct tape_bar *t = &p->tape->bars[p->next_bar++];
-        bar = (struct sim_path_bar){t->open_ms, t->open.v,  t->high.v,
-                                    t->low.v,   t->close.v, t->volume.v};
-    }
-    sim_path_fill(p, &bar);
 }
 
 /* Splits the volume over the prints by random weights; the parts add up exactly. They are multiples
@@ -196,6 +179,15 @@ static void split_volume(struct sim_path *p, struct rng *r, int64_t volume)
     }
 }
 
+/* A step of mean 0 and deviation 1: four uniform numbers of one draw. Sums of some steps are as
+ * good as normal, and it is ten times as fast, which a start of the simulator notices. */
+static double quick_step(struct rng *r)
+{
+    uint64_t x = rng_next(r);
+    int64_t sum = (int64_t)((x & 0xffff) + (x >> 16 & 0xffff) + (x >> 32 & 0xffff) + (x >> 48));
+    return (double)(sum - 2 * 65535) * (1.0 / 37837.2);
+}
+
 /* A walk from open to close in ticks; indexes of its highest and lowest step. */
 static void draw_walk(struct sim_path *p, struct rng *r, double open, double close, double step,
                       size_t *highest, size_t *lowest)
@@ -203,7 +195,7 @@ static void draw_walk(struct sim_path *p, struct rng *r, double open, double clo
     size_t last = p->count - 1;
     p->walk[0] = 0.0;
     for (size_t k = 1; k <= last; k++)
-        p->walk[k] = p->walk[k - 1] + step * rng_normal(r);
+        p->walk[k] = p->walk[k - 1] + step * quick_step(r);
     double tie = (close - open - p->walk[last]) / (double)last;
     *highest = *lowest = 0;
     for (size_t k = 0; k <= last; k++) {
@@ -279,7 +271,7 @@ static void leg(struct sim_path *p, struct rng *r, const struct shape *s, size_t
     double *w = p->walk, n = (double)(to - from), low = (double)s->low, high = (double)s->high;
     w[from] = 0.0;
     for (size_t k = from + 1; k <= to; k++)
-        w[k] = w[k - 1] + step * rng_normal(r);
+        w[k] = w[k - 1] + step * quick_step(r);
     double last = w[to];
     for (size_t k = from; k <= to; k++) {
         double x = w[k] + start + (finish - start - last) * (double)(k - from) / n;
@@ -354,7 +346,7 @@ static void fill_prices(struct sim_path *p, struct rng *r, const struct shape *s
     put_named(p, n - 1, s->close);
 }
 
-void sim_path_fill(struct sim_path *p, const struct sim_path_bar *bar)
+static void fill_bar(struct sim_path *p, const struct sim_path_bar *bar)
 {
     struct rng r;
     rng_seed(&r, p->seed ^ ((uint64_t)bar->open_ms * UINT64_C(0x9e3779b97f4a7c15)));
@@ -386,4 +378,21 @@ void sim_path_fill(struct sim_path *p, const struct sim_path_bar *bar)
         int64_t to = p->timeframe * ((int64_t)k + 1) / (int64_t)p->count;
         p->prints[k].time_ms = bar->open_ms + rng_range(&r, from, to - 1);
     }
+}
+
+void sim_path_begin(struct sim_path *p, int64_t time_ms)
+{
+    struct sim_path_bar bar;
+    if (p->tape == NULL) {
+        if (time_ms % SIM_MINUTE != 0)
+            return;
+        generate_bar(p, time_ms, &bar);
+    } else {
+        if (p->next_bar >= p->tape->count || p->tape->bars[p->next_bar].open_ms != time_ms)
+            return;
+        const struct tape_bar *t = &p->tape->bars[p->next_bar++];
+        bar = (struct sim_path_bar){t->open_ms, t->open.v,  t->high.v,
+                                    t->low.v,   t->close.v, t->volume.v};
+    }
+    fill_bar(p, &bar);
 }

@@ -6,6 +6,7 @@ local child = require "perigee.child"
 local clock = require "perigee.clock"
 local codec = require "perigee.venues.match_trader"
 local config = require "perigee.config"
+local basis = require "perigee.feeds.basis"
 local brokers = require "perigee.venues.brokers"
 local commands = require "perigee.commands"
 local event = require "perigee.event"
@@ -36,6 +37,7 @@ local state = {
   accounts = {},   -- { session =, account = } by account id
   order = {},      -- account ids in the order of the credentials
   strategies = {}, -- handles
+  quotes = basis.new(),
   next_signal = 1,
   stopping = false,
 }
@@ -189,7 +191,7 @@ function engine.on_signal(signal)
     event.emit("signal_refused", { signal = signal.id, rule = rule, reason = reason })
     return
   end
-  local report, err = orchestrate.execute(signal, active_accounts(), now)
+  local report, err = orchestrate.execute(signal, active_accounts(), now, state.quotes)
   if not report then
     event.emit("signal_refused", { signal = signal.id, rule = tostring(err.code), reason = err.message })
   end
@@ -458,7 +460,10 @@ function engine.start()
     for _, a in ipairs(login.accounts) do keep_running("watch", watch.run, login, a, periods) end
   end
   keep_running("quotes", quotes.run, { pick = pick, symbols = watched, canonical = canonical,
-    period = config.get("poll.quotes_ms"), on_marked = exits.sweep })
+    period = config.get("poll.quotes_ms"), on_marked = function()
+      for _, name in ipairs(symbols) do state.quotes:observe(profile.name, name) end
+      exits.sweep()
+    end })
   run_feed(feed, url)
   return true
 end

@@ -39,21 +39,21 @@ struct world {
     /* venue */
     struct w_call calls[W_CALLS];
     size_t call_count;
-    bool inside;       /* submit is on the stack */
-    bool refuse;       /* submit fails: no session */
+    bool inside; /* submit is on the stack */
+    bool refuse; /* submit fails: no session */
     bool not_ready;
-    bool keep_queued;  /* submit does not announce the first byte */
-    bool silent;       /* the venue never announces the first byte */
-    bool skip_journal; /* do not look for intents on the disk */
+    bool keep_queued;         /* submit does not announce the first byte */
+    bool silent;              /* the venue never announces the first byte */
+    bool skip_journal;        /* do not look for intents on the disk */
     unsigned intents_missing; /* calls whose intent was not on the disk */
     /* risk */
-    int risk_account;  /* refuses this ledger index; -1: none */
-    bool risk_breaks;  /* fails without a word */
+    int risk_account; /* refuses this ledger index; -1: none */
+    bool risk_breaks; /* fails without a word */
     unsigned risk_calls;
     /* events */
     unsigned count[W_KINDS];
     char last[W_KINDS][2048];
-    int fail_kind;     /* the reducer refuses this kind ... */
+    int fail_kind;       /* the reducer refuses this kind ... */
     unsigned fail_after; /* ... after so many of it */
     void (*on_event)(struct world *w, const struct event *ev);
     /* needs */
@@ -437,7 +437,8 @@ static inline void w_quiet(struct world *w, int account)
                      0);
 }
 
-/* An open position of ours on account 0; returns the id of its order, *row what the broker shows. */
+/* An open position of ours on account 0; returns the id of its order, *row what the broker shows.
+ */
 static inline uint64_t w_open(struct world *w, const char *id, struct seen_position *row)
 {
     w_quiet(w, 0);

@@ -403,6 +403,34 @@ static void not_sent_verdicts(void **state)
     w_fini(w);
 }
 
+static void free_it(void *arg, struct batch *b)
+{
+    ((struct world *)arg)->done++;
+    batch_free(b);
+}
+
+static void freed_by_its_own_done(void **state)
+{
+    struct world *w = *state;
+    struct err e;
+    w_live(w, W_START);
+    for (int k = 0; k < 3; k++) {
+        struct batch *b = batch_new(w->exec, 7, SETTLE_FIRST, 0, &e);
+        struct leg_spec leg = w_leg(k), slow = w_leg(k + 3);
+        assert_int_equal(batch_add(b, &leg, &e), 0);
+        assert_int_equal(batch_add(b, &slow, &e), 0);
+        assert_int_equal(batch_submit(b, free_it, w, &e), 0);
+        w_answer(w, (size_t)k * 2, VERDICT_ACCEPTED, "W1", NULL);
+    }
+    w_turn(w);
+    assert_int_equal(w->done, 3);
+    for (size_t k = 0; k < 3; k++) /* the slow legs are exec's own now */
+        w_answer(w, k * 2 + 1, VERDICT_REJECTED, NULL, "rejected");
+    assert_int_equal(w_events(w, batch_done), 3);
+    w_turn(w);
+    w_fini(w);
+}
+
 /* A venue that tells only the verdict. */
 static void a_silent_venue(void **state)
 {
@@ -534,6 +562,7 @@ int main(void)
         T(a_full_disk_sends_nothing),
         T(an_owner_who_leaves),
         T(not_sent_verdicts),
+        T(freed_by_its_own_done),
         T(a_silent_venue),
         T(settle_first_and_deadline),
         T(granted_time_waits_for_done),

@@ -63,7 +63,8 @@ static void full_close(void **state)
     w_list(w, 0, w_now(w), NULL, 0);
     assert_int_equal(exec_needs(w->exec, 0, &from), NEED_CLOSED);
     assert_int_equal(from, row.opened_ms - 60000);
-    assert_non_null(ledger_position(w->ledger, 0, "W1")); /* not closed before the history says so */
+    assert_non_null(
+        ledger_position(w->ledger, 0, "W1")); /* not closed before the history says so */
     struct seen_close c = w_closed(&row, "W1_close1", 505000, market(w));
     w_history(w, 0, w_now(w), &c, 1);
     assert_null(ledger_position(w->ledger, 0, "W1"));
@@ -76,7 +77,8 @@ static void full_close(void **state)
     w_said(w, position_closed, text);
     assert_int_equal(w_needs(w, 0), NEED_BALANCE);
     assert_int_equal(exec_observe_balance(w->exec, 0, w_dec("1011.75"), w_dec("1011.75"),
-                                          w_dec("0"), w_dec("1011.75"), NULL), 0);
+                                          w_dec("0"), w_dec("1011.75"), NULL),
+                     0);
     assert_int_equal(w_needs(w, 0), 0);
     /* Lists that were begun before do not bring it back; nor does the history tell it again. */
     w_list(w, 0, w_now(w) - 1, &row, 1);
@@ -179,7 +181,8 @@ static void without_a_session(void **state)
     assert_int_equal(w_events(w, order_not_sent), 1);
     for (int k = 0; k < 20; k++)
         w_pass(w, 1000);
-    assert_int_equal(w_events(w, order_not_sent), 1); /* asked, not tried: the journal stays small */
+    assert_int_equal(w_events(w, order_not_sent),
+                     1); /* asked, not tried: the journal stays small */
     w->refuse = w->not_ready = false;
     w_pass(w, 300);
     assert_int_equal(w->call_count, 2);
@@ -379,8 +382,11 @@ static void why_it_closed(void **state)
     struct {
         int64_t price;
         const char *reason;
-    } cases[] = {{520500, "target"}, {519990, "target"}, {490090, "stop"},
-                 {480000, "stop"},   {500000, "manual"}};
+    } cases[] = {{520500, "target"},
+                 {519990, "target"},
+                 {490090, "stop"},
+                 {480000, "stop"},
+                 {500000, "manual"}};
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         char id[8], text[32];
         struct seen_position row;

@@ -172,7 +172,7 @@ static void accepted_and_never_seen(void **state)
     assert_int_equal(w_events(w, notice), 1);
     w_pass(w, 5001);
     w_list(w, 0, w_now(w), NULL, 0);
-    assert_int_equal(w_events(w, notice), 1); /* once */
+    assert_int_equal(w_events(w, notice), 1);           /* once */
     assert_true(ledger_entry_pending(w->ledger, 0, 0)); /* nothing is sent on top of it */
     w_fini(w);
 }
@@ -563,7 +563,8 @@ static void balance_is_told_when_it_changes(void **state)
     w_quiet(w, 0);
     assert_int_equal(w_events(w, balance), before); /* setup has told it */
     assert_int_equal(exec_observe_balance(w->exec, 0, w_dec("1000"), w_dec("1001"), w_dec("0"),
-                                          w_dec("1000"), NULL), 0);
+                                          w_dec("1000"), NULL),
+                     0);
     assert_int_equal(w_events(w, balance), before + 1);
     assert_int_equal(ledger_account_at(w->ledger, 0)->equity.v, w_dec("1001").v);
     w_fini(w);

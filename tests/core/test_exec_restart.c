@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Crashes. A life of the engine runs in a child that dies in the middle of the n-th event (for every
- * n there is), without closing anything; the broker lives on in shared memory. The next life folds
- * the journal, reads the broker's lists, and must come to the same book: each position of the broker
- * known once, at most one for each intent, no order left open, every wanted close done.
+ * Crashes. A life of the engine runs in a child that dies in the middle of the n-th event (for
+ * every n there is), without closing anything; the broker lives on in shared memory. The next life
+ * folds the journal, reads the broker's lists, and must come to the same book: each position of the
+ * broker known once, at most one for each intent, no order left open, every wanted close done.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,7 +36,7 @@ struct broker {
 
 struct crash {
     struct broker *broker;
-    unsigned die_at;   /* event number; 0: never */
+    unsigned die_at; /* event number; 0: never */
     unsigned events;
     bool lose_answers; /* every other answer is cut */
     bool dying;        /* in the child */
@@ -52,7 +52,7 @@ static void on_event(struct world *w, const struct event *ev)
     struct crash *c = crash_of(w);
     (void)ev;
     c->broker->market_ms = clock_market_ms(&w->clock);
-    if (c->dying && ++c->events == c->die_at)
+    if (c->dying && w->exec != NULL && ++c->events == c->die_at) /* folding does not count */
         _exit(0);
 }
 
@@ -134,7 +134,8 @@ static void read_lists(struct world *w, int account)
         w_history(w, account, w_now(w), closed, closes);
     if ((w_needs(w, account) & NEED_BALANCE) != 0)
         assert_int_equal(exec_observe_balance(w->exec, account, w_dec("1000"), w_dec("1000"),
-                                              w_dec("0"), w_dec("1000"), NULL), 0);
+                                              w_dec("0"), w_dec("1000"), NULL),
+                         0);
 }
 
 static void go_on(struct world *w, int rounds)
@@ -201,29 +202,45 @@ static void check_book(struct world *w)
     assert_int_equal(w->intents_missing, 0);
 }
 
-/* Runs the scenario until event n, then the next life. false: the scenario ended before. */
-static bool crash_at(unsigned n, bool lose_answers)
+/* A life in a child that dies in event n. Returns its exit status: 0, or 7 when it outlived n. */
+static int life(struct world *w, unsigned n, int64_t market_ms, bool first)
 {
-    struct broker *b = mmap(NULL, sizeof *b, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-                            0);
-    assert_ptr_not_equal(b, MAP_FAILED);
-    struct world *w = calloc(1, sizeof *w);
-    struct crash c = {.broker = b, .die_at = n, .lose_answers = lose_answers};
-    w_init(w);
-    w->extra = &c;
-    w->on_event = on_event;
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        w_live(w, W_START);
-        w_turn(w);
-        c.dying = true;
-        scenario(w);
+        crash_of(w)->die_at = n;
+        crash_of(w)->dying = !first;
+        w_live(w, market_ms);
+        crash_of(w)->dying = true;
+        if (first) {
+            w_turn(w);
+            scenario(w);
+        } else {
+            go_on(w, 60);
+        }
         _exit(7);
     }
     int status = 0;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 7));
+    return WEXITSTATUS(status);
+}
+
+/* Runs the scenario until event n, then the next life, which may crash too. false: the scenario
+ * ended before n. */
+static bool crash_at(unsigned n, bool lose_answers, unsigned again)
+{
+    struct broker *b =
+        mmap(NULL, sizeof *b, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(b, MAP_FAILED);
+    struct world *w = calloc(1, sizeof *w);
+    struct crash c = {.broker = b, .lose_answers = lose_answers};
+    w_init(w);
+    w->extra = &c;
+    w->on_event = on_event;
+    int status = life(w, n, W_START, true);
+    if (again != 0)
+        (void)life(w, 1 + n % again, b->market_ms + 2000, false);
     w_live(w, b->market_ms + 2000);
     go_on(w, 60); /* longer than the wait that absence needs */
     check_book(w);
@@ -237,14 +254,14 @@ static bool crash_at(unsigned n, bool lose_answers)
     w_fini(w);
     free(w);
     munmap(b, sizeof *b);
-    return WEXITSTATUS(status) == 0;
+    return status == 0;
 }
 
 static void every_event_may_be_the_last(void **state)
 {
     (void)state;
     unsigned n = 1;
-    while (crash_at(n, false))
+    while (crash_at(n, false, 0))
         n++;
     assert_true(n > 30);
 }
@@ -253,9 +270,16 @@ static void with_lost_answers(void **state)
 {
     (void)state;
     unsigned n = 1;
-    while (crash_at(n, true))
+    while (crash_at(n, true, 0))
         n++;
     assert_true(n > 30);
+}
+
+static void and_the_next_life_crashes_too(void **state)
+{
+    (void)state;
+    for (unsigned n = 1; crash_at(n, n % 2 == 0, 2 + n % 11); n++)
+        ;
 }
 
 /* What was in flight when the engine died is UNKNOWN, and waits the whole time before absence. */
@@ -361,6 +385,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_event_may_be_the_last),
         cmocka_unit_test(with_lost_answers),
+        cmocka_unit_test(and_the_next_life_crashes_too),
         cmocka_unit_test(in_flight_becomes_unknown),
         cmocka_unit_test(wanted_closes_wait_for_the_session),
         cmocka_unit_test(ids_go_on),

@@ -640,8 +640,8 @@ static void test_indicators_and_ctx(void **state)
     assert_int_equal(market_print(m, 0, &p), 0);
     market_advance(m, 725000);
     assert_string_equal(h.why, "");
-    assert_int_equal(h.signals, 2); /* the filled minute at 660 s and the one at 720 s */
-    assert_string_equal(h.plan, "{\"n\":2}");
+    assert_int_equal(h.signals, 1); /* the minute from 660 s to 720 s */
+    assert_string_equal(h.plan, "{\"n\":1}");
     struct book_level bid = {.price = 1000, .size = 3}, ask = {.price = 1002, .size = 1};
     assert_int_equal(market_depth(m, 0, 726000, &bid, 1, &ask, 1, &e), 0);
     assert_string_equal(h.why, "");

@@ -38,8 +38,8 @@ struct fixture {
     const char *path, *method;
     bool no_encode, no_decode;
     enum verdict_kind verdict;
-    int status;          /* that it saw */
-    const char *broker;  /* profile name that it saw */
+    int status;         /* that it saw */
+    const char *broker; /* profile name that it saw */
     char body[64];
 };
 
@@ -57,8 +57,8 @@ static int encode(void *ctx, const char *broker, const struct order *o, const st
     return 0;
 }
 
-static int decode(void *ctx, const char *broker, const struct order *o, const struct codec_answer *a,
-                  struct verdict *out, struct err *e)
+static int decode(void *ctx, const char *broker, const struct order *o,
+                  const struct codec_answer *a, struct verdict *out, struct err *e)
 {
     struct fixture *f = ctx;
     assert_string_equal(broker, "demo");
@@ -266,7 +266,7 @@ static void a_codec_that_says_nothing_or_breaks(void **state)
     const struct io_step script[] = {{IO_ANSWER, IO_OK}, {IO_ANSWER, IO_OK}, {IO_END, NULL}};
     struct err e;
     serve(f, script);
-    f->verdict = (enum verdict_kind)-1; /* leaves the verdict as it finds it */
+    f->verdict = (enum verdict_kind) - 1; /* leaves the verdict as it finds it */
     assert_int_equal(go(f, 0)->kind, VERDICT_UNKNOWN);
     f->no_decode = true;
     assert_int_equal(go(f, 1)->kind, VERDICT_UNKNOWN);
@@ -281,7 +281,7 @@ static void a_codec_that_says_nothing_or_breaks(void **state)
 static void reset_after_execution_on_a_reused_connection(void **state)
 {
     struct fixture *f = *state;
-    const struct io_step script[] = {{IO_ANSWER, IO_OK}, {IO_RESET, NULL},      {IO_ANSWER, IO_OK},
+    const struct io_step script[] = {{IO_ANSWER, IO_OK}, {IO_RESET, NULL},       {IO_ANSWER, IO_OK},
                                      {IO_CLOSE, NULL},   {IO_HALF_RESET, IO_OK}, {IO_ANSWER, IO_OK},
                                      {IO_END, NULL}};
     const enum verdict_kind want[] = {VERDICT_ACCEPTED, VERDICT_UNKNOWN, VERDICT_ACCEPTED,
@@ -344,14 +344,31 @@ static void nothing_is_injected(void **state)
 {
     struct fixture *f = *state;
     const struct io_step script[] = {{IO_END, NULL}};
-    const char *headers[] = {"X: a\nY: b\r\n",  "X: a\rY: b\r\n",       "X: a",
-                             "X: a\r\n\r\nGET", "X: a\r\n\r\n",         ": a\r\n",
-                             "X a\r\n",         "X : a\r\n",            "X: a\x01\r\n",
-                             "\r\n",            "Host: evil\r\n",       "content-length: 5\r\n",
-                             "X: a\nEvil: b\r\n", "X: a\rEvil: b\r\n",
-                             "X: a\r\n b\r\n",  "Transfer-Encoding: chunked\r\n", "X: a\r\nY: b"};
-    const char *origins[] = {"http://127.0.0.1:1\r\nX: y", "http://", "ftp://a", "http://a/b",
-                             "http://user@a", "http://a b", "", NULL};
+    const char *headers[] = {"X: a\nY: b\r\n",
+                             "X: a\rY: b\r\n",
+                             "X: a",
+                             "X: a\r\n\r\nGET",
+                             "X: a\r\n\r\n",
+                             ": a\r\n",
+                             "X a\r\n",
+                             "X : a\r\n",
+                             "X: a\x01\r\n",
+                             "\r\n",
+                             "Host: evil\r\n",
+                             "content-length: 5\r\n",
+                             "X: a\nEvil: b\r\n",
+                             "X: a\rEvil: b\r\n",
+                             "X: a\r\n b\r\n",
+                             "Transfer-Encoding: chunked\r\n",
+                             "X: a\r\nY: b"};
+    const char *origins[] = {"http://127.0.0.1:1\r\nX: y",
+                             "http://",
+                             "ftp://a",
+                             "http://a/b",
+                             "http://user@a",
+                             "http://a b",
+                             "",
+                             NULL};
     const char *paths[] = {"/a b", "/a\r\nX: y", "a", "", "/\x80"};
     const char *methods[] = {"", "post", "GE T", "A\r\nB"};
     struct err e;
@@ -359,7 +376,8 @@ static void nothing_is_injected(void **state)
         assert_int_equal(session_at(f, "http://127.0.0.1:1", headers[k], &e), ERR_INPUT);
     for (size_t k = 0; k < sizeof origins / sizeof *origins; k++)
         assert_int_equal(session_at(f, origins[k], HEADERS, &e), ERR_INPUT);
-    struct remote_session s = {.broker = "demo", .origin = "http://127.0.0.1:1", .prefix = "/a\r\nb"};
+    struct remote_session s = {
+        .broker = "demo", .origin = "http://127.0.0.1:1", .prefix = "/a\r\nb"};
     assert_int_equal(remote_session_set(f->remote, 0, &s, &e), ERR_INPUT);
     s.prefix = "a";
     assert_int_equal(remote_session_set(f->remote, 0, &s, &e), ERR_INPUT);

@@ -626,7 +626,11 @@ static void test_identity(void **state)
     struct err e;
     struct tape tape;
     make_tape(&tape, 40);
-    struct sim_config c = {.seed = 1, .data_dir = folder};
+    tape.timeframe = 1500;
+    struct sim_config c = {.tape = &tape, .data_dir = folder};
+    assert_null(sim_new(&c, &e)); /* a wrong tape does not bind the folder */
+    tape.timeframe = MINUTE;
+    c = (struct sim_config){.seed = 1, .data_dir = folder};
     struct sim *s = make(&c);
     assert_null(sim_new(&c, &e)); /* one process at a time */
     assert_int_equal(e.code, ERR_EXISTS);

@@ -38,9 +38,9 @@ local function refuse(signal, account, rule, reason)
 end
 
 -- Sizes one account's order; nil and the rule when there is none.
-local function size(signal, account, side, limits)
+local function size(signal, account, side, limits, quotes)
   local row = ledger.account(account)
-  local bid, ask = ledger.quote(row.broker, signal.symbol)
+  local bid, ask = quotes:quote(row.broker, signal.symbol)
   if not bid then return nil, "no_quote", "the broker has no quote of " .. signal.symbol end
   local price, stop, target = orchestrate.levels(signal, side, bid, ask)
   local result, err = ledger.size { account = account, canonical = signal.symbol, side = side, price = price,
@@ -57,13 +57,14 @@ end
 ---@param signal table      with its id
 ---@param accounts string[] account ids
 ---@param limits table      risk limits, margin_share, deadline_ms
+---@param quotes perigee.Basis
 ---@return table|nil report, table|nil err
-function orchestrate.execute(signal, accounts, limits)
+function orchestrate.execute(signal, accounts, limits, quotes)
   local side = assert(sides[signal.action], "an entry")
   local batch <close> = exec.batch { signal = signal.id, settle = "all", deadline_ms = limits.deadline_ms }
   sized = {}
   for _, account in ipairs(accounts) do
-    local leg, rule, reason = size(signal, account, side, limits)
+    local leg, rule, reason = size(signal, account, side, limits, quotes)
     local ok, err = nil, nil
     if leg then
       ok, err = batch:add(leg)

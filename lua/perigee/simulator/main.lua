@@ -126,7 +126,8 @@ function main.start()
   if not profile then return nil, err end
   local tape, seed, remembered = choose_market(folder)
   local market
-  market, err = sim.open { data = config.get("data.dir"), tape = tape, seed = seed, symbol = config.get("market.symbol") }
+  market, err = sim.open { data = config.get("data.dir"), tape = tape, seed = seed,
+    symbol = config.get("market.symbol") }
   if not market then return nil, err end
   remember_market(remembered, tape, seed)
   local report = market:report()

@@ -76,8 +76,9 @@ end
 
 local function login(b, req)
   local body = json.decode(req:body())
-  if type(body) ~= "table" or type(body.email) ~= "string" or type(body.password) ~= "string" then
-    return failure(400, "email and password are required")
+  if type(body) ~= "table" or type(body.email) ~= "string" or type(body.password) ~= "string"
+    or not (type(body.brokerId) == "string" or math.type(body.brokerId) == "integer") then
+    return failure(400, "email, password and brokerId are required")
   end
   local s = b.sessions:login(body.email, body.password, b.sim:now())
   if not s then return failure(401, "Invalid credentials") end
@@ -118,19 +119,32 @@ local function balance(b, account)
     { "currency", quoted(b.accounts[account].currency) }, { "currencyPrecision", "2" } })
 end
 
+-- The market never sleeps.
+local function trading_hours()
+  local days = {}
+  for day = 0, 6 do
+    days[#days + 1] = object { { "dayNumber", raw(day) }, { "openHours", "0" }, { "openMinutes", "0" },
+      { "openSeconds", "0" }, { "closeHours", "23" }, { "closeMinutes", "59" }, { "closeSeconds", "59" } }
+  end
+  return list(days)
+end
+
 local function instruments(b)
   local rows = {}
   for i, s in ipairs(b.sim:symbols()) do
     rows[i] = object { { "symbol", quoted(s.symbol) }, { "alias", quoted(s.symbol) },
       { "description", quoted(s.base .. " vs " .. s.quote) }, { "type", quoted(i == 1 and "CFD" or "FOREX") },
       { "baseCurrency", quoted(s.base) }, { "quoteCurrency", quoted(s.quote) }, { "sessionOpen", "true" },
-      { "tradingHours", "[]" }, { "volumeMin", raw(s.volume_min) }, { "volumeMax", raw(s.volume_max) },
+      { "tradingHours", trading_hours() }, { "volumeMin", raw(s.volume_min) }, { "volumeMax", raw(s.volume_max) },
       { "volumeStep", raw(s.volume_step) }, { "volumePrecision", raw(s.volume_digits) },
       { "pricePrecision", raw(s.price_digits) },
       { "sizeOfOnePoint", raw(("%." .. s.price_digits .. "f"):format(10 ^ -s.price_digits)) },
       { "contractSize", raw(s.contract_size) }, { "leverage", raw(s.leverage) }, { "stopsLevel", raw(s.stops_level) },
       { "freezeLevel", "0" }, { "commission", raw(s.commission) }, { "askMarkup", "0" }, { "bidMarkup", "0" },
-      { "terminationType", quoted("UNDEFINED") }, { "tags", "[]" } }
+      { "fixedLeverage", "null" }, { "multiplier", "1" }, { "multiplierCurrency", quoted(s.quote) }, { "divider", "1" },
+      { "swapType", quoted("PIPS") }, { "swapBuy", "0" }, { "swapSell", "0" },
+      { "terminationType", quoted("UNDEFINED") }, { "terminationDate", "null" }, { "terminationDateIso", "null" },
+      { "tags", "[]" } }
   end
   return reply(list(rows))
 end
@@ -158,20 +172,30 @@ local function candle(bar)
     { "low", raw(bar.low) }, { "close", raw(bar.close) }, { "volume", raw(bar.volume) } }
 end
 
+local MOST_CANDLES = 2880
+
+-- Milliseconds of a parameter: ISO-8601 or epoch milliseconds; `absent` when it is not given, nil for nonsense.
+local function moment(text, absent)
+  if not text then return absent end
+  return clock.parse(text) or math.tointeger(tonumber(text))
+end
+
 local function candles(b, _, req)
   local q = query(req)
   local interval = intervals[q.interval or ""]
   if not q.symbol or not interval then return failure(400, "symbol and interval (M1, M5, M15) are required") end
   if not b.digits[q.symbol] then return failure(404, "unknown symbol") end
-  local from = q.from and (clock.parse(q.from) or math.tointeger(tonumber(q.from))) or 0
-  local to = q.to and (clock.parse(q.to) or math.tointeger(tonumber(q.to))) or math.maxinteger
-  local count = math.min(math.tointeger(tonumber(q.count or "")) or 2000, 2000)
+  local from, to = moment(q.from, 0), moment(q.to, math.maxinteger)
+  local count = math.tointeger(tonumber(q.count or MOST_CANDLES))
+  if not from or not to or not count or count < 1 then return failure(400, "from, to or count cannot be read") end
+  local bars = b.sim:history(q.symbol, interval[1], MOST_CANDLES)
+  bars[#bars + 1] = b.sim:forming(q.symbol, interval[1])
+  local first = q.count and math.max(#bars - count + 1, 1) or 1
   local rows = {}
-  for _, bar in ipairs(b.sim:history(q.symbol, interval[1], count)) do
+  for i = first, #bars do
+    local bar = bars[i]
     if bar.open_ms >= from and bar.open_ms <= to then rows[#rows + 1] = candle(bar) end
   end
-  local forming = b.sim:forming(q.symbol, interval[1])
-  if forming and forming.open_ms >= from and forming.open_ms <= to then rows[#rows + 1] = candle(forming) end
   return reply(object { { "symbol", quoted(q.symbol) }, { "interval", quoted(q.interval) },
     { "candles", list(rows) } })
 end
@@ -240,13 +264,18 @@ local function order_body(req)
   if not volume then return nil, "volume is required" end
   if stop == false or target == false then return nil, "slPrice and tpPrice must be numbers" end
   return { symbol = body.instrument, side = body.orderSide, volume = volume, stop = stop or decimal.zero,
-    target = target or decimal.zero, id = body.positionId or body.id }
+    target = target or decimal.zero, body = body }
 end
 
-local function with_body(req, fn, needs_id)
+-- `needs`: members that the call asks for beside the common ones; the first is the position's id.
+local function with_body(req, fn, needs)
   local o, why = order_body(req)
   if not o then return failure(400, why) end
-  if needs_id and type(o.id) ~= "string" then return failure(400, "the position's id is required") end
+  for i, name in ipairs(needs or {}) do
+    local value = o.body[name]
+    if value == nil or i == 1 and type(value) ~= "string" then return failure(400, name .. " is required") end
+    if i == 1 then o.id = value end
+  end
   local result, code, text = fn(o)
   if not result then return rejected(code, text) end
   return operation(result == true and o.id or result)
@@ -261,24 +290,28 @@ end
 local function position_edit(b, account, req)
   return with_body(req, function(o)
     return b.sim:edit(account, o.id, o.symbol, o.side, o.stop, o.target)
-  end, true)
+  end, { "id", "slPrice", "tpPrice" })
 end
 
 local function position_close(b, account, req)
-  return with_body(req, function(o) return b.sim:close_position(account, o.id, o.symbol, o.side) end, true)
+  return with_body(req, function(o)
+    return b.sim:close_position(account, o.id, o.symbol, o.side)
+  end, { "positionId" })
 end
 
 local function position_close_partially(b, account, req)
   return with_body(req, function(o)
     return b.sim:close_position(account, o.id, o.symbol, o.side, o.volume)
-  end, true)
+  end, { "positionId" })
 end
 
 -- ---- dispatch ------------------------------------------------------------------------------------
 
 local doors = {
-  ["GET /manager/platform-details"] = function()
-    return reply(object { { "partnerId", quoted("0") }, { "brokerName", quoted("Perigee paper") } })
+  ["GET /manager/platform-details"] = function(_, req)
+    return reply(object { { "partnerId", quoted("0") },
+      { "platformUrl", quoted("http://" .. (req:header("host") or "127.0.0.1")) },
+      { "brokerName", quoted("Perigee paper") } })
   end,
   ["POST /manager/mtr-login"] = login,
   ["POST /manager/refresh-token"] = refresh,

@@ -8,6 +8,9 @@ local stream = {}
 
 local MAX_GRANT = 1000
 local MAX_PENDING = 64 * 1024 * 1024
+local MAX_HISTORY = 3600
+
+local timeframes = { ["1s"] = true, ["1m"] = true, ["5m"] = true, ["15m"] = true }
 
 ---@class perigee.SimStream
 local Stream = {}
@@ -31,11 +34,12 @@ end
 
 local function history(self, message)
   local rows = {}
-  for i, bar in ipairs(self.sim:history(self.options.symbol, message.history, math.floor(message.count))) do
+  local count = math.floor(math.max(0, math.min(message.count, MAX_HISTORY)))
+  for i, bar in ipairs(self.sim:history(self.options.symbol, message.history, count)) do
     rows[i] = json.list { json.number(bar.open_ms), json.number(bar.open), json.number(bar.high), json.number(bar.low),
       json.number(bar.close), json.number(bar.volume), json.number(bar.buy_volume), json.number(bar.sell_volume) }
   end
-  return json.object { { "type", json.string("history") }, { "id", json.number(message.id or 0) },
+  return json.object { { "type", json.string("history") }, { "id", json.encode(message.id or 0) },
     { "bars", json.list(rows) } }
 end
 
@@ -85,7 +89,7 @@ function Stream:callbacks()
         subscribe(self, conn)
       elseif type(message.grant) == "number" and self.clients[conn] then
         grant(self, conn, message.grant)
-      elseif type(message.history) == "string" and type(message.count) == "number" then
+      elseif timeframes[message.history] and type(message.count) == "number" then
         conn:send(history(self, message))
       end
     end,

@@ -1,0 +1,45 @@
+-- SPDX-License-Identifier: MIT
+-- What the broker quotes right now: its last quote is up to a poll old, the reference is not. The distance
+-- between the two (the basis) moves slowly, so the newest reference price plus the basis is the better guess,
+-- and the size of an order and the place of its stop depend on it.
+
+local ledger = require "perigee.ledger"
+local market = require "perigee.market"
+
+local basis = {}
+
+---@class perigee.Basis
+---@field known table<string, { bid: number, ask: number }>
+local Basis = {}
+Basis.__index = Basis
+
+---@return perigee.Basis
+function basis.new() return setmetatable({ known = {} }, Basis) end
+
+--- After the broker's quotes were read: remembers how far they are from the reference.
+---@param venue string
+---@param canonical string
+function Basis:observe(venue, canonical)
+  local index = market.symbol(canonical)
+  local bid, ask = ledger.quote(venue, canonical)
+  local reference_bid, reference_ask = nil, nil
+  if index then reference_bid, reference_ask = market.last_quote(index) end
+  if not bid or not reference_bid then return end
+  self.known[venue .. "\0" .. canonical] = { bid = bid - reference_bid, ask = ask - reference_ask }
+end
+
+--- The broker's bid and ask as they should be now; the last quote where there is no reference; nil without any.
+---@param venue string
+---@param canonical string
+---@return number|nil bid, number|nil ask
+function Basis:quote(venue, canonical)
+  local offset = self.known[venue .. "\0" .. canonical]
+  local index = offset and market.symbol(canonical)
+  if index then
+    local bid, ask = market.last_quote(index)
+    if bid then return bid + offset.bid, ask + offset.ask end
+  end
+  return ledger.quote(venue, canonical)
+end
+
+return basis
