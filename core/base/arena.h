@@ -16,8 +16,8 @@ struct arena {
 
 void arena_init(struct arena *a, size_t block_size);
 void arena_fini(struct arena *a);
-void arena_reset(struct arena *a);               /* keeps one block */
-void *arena_alloc(struct arena *a, size_t n);    /* 16-byte aligned, zeroed; NULL: out of memory */
+void arena_reset(struct arena *a);            /* keeps one block */
+void *arena_alloc(struct arena *a, size_t n); /* 16-byte aligned, zeroed; NULL: out of memory */
 char *arena_strdup(struct arena *a, const char *text, size_t n);
 
 #endif

@@ -31,7 +31,7 @@ void clock_init(struct clock *c); /* wall mode */
 /* Scaled: market_ms is the market's time now and it runs `speed` times as fast as the wall. May be
  * called again to re-anchor; a time before the newest answer is held there until caught up. */
 void clock_scale(struct clock *c, int64_t market_ms, double speed);
-void clock_grant(struct clock *c, int64_t market_ms);   /* granted mode, standing at market_ms */
+void clock_grant(struct clock *c, int64_t market_ms); /* granted mode, standing at market_ms */
 void clock_virtual(struct clock *c, int64_t market_ms, int64_t wall_us);
 /* Granted and virtual: moves the market clock forward; an earlier time is ignored. */
 void clock_market_set(struct clock *c, int64_t market_ms);

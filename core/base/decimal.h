@@ -20,11 +20,11 @@ typedef struct decimal {
 } decimal;
 
 enum decimal_round {
-    DECIMAL_DOWN,      /* towards zero */
-    DECIMAL_UP,        /* away from zero */
-    DECIMAL_FLOOR,     /* towards minus infinity */
-    DECIMAL_CEIL,      /* towards plus infinity */
-    DECIMAL_HALF_EVEN  /* to nearest, ties to even */
+    DECIMAL_DOWN,     /* towards zero */
+    DECIMAL_UP,       /* away from zero */
+    DECIMAL_FLOOR,    /* towards minus infinity */
+    DECIMAL_CEIL,     /* towards plus infinity */
+    DECIMAL_HALF_EVEN /* to nearest, ties to even */
 };
 
 static inline decimal decimal_raw(int64_t v)

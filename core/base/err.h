@@ -22,9 +22,9 @@ enum err_code {
     ERR_OVERFLOW = -7, /* a number left its range */
     ERR_NOTFOUND = -8,
     ERR_EXISTS = -9,
-    ERR_STATE = -10,   /* not allowed in the present state */
+    ERR_STATE = -10, /* not allowed in the present state */
     ERR_TIMEOUT = -11,
-    ERR_CLOSED = -12,    /* the peer went away */
+    ERR_CLOSED = -12, /* the peer went away */
     ERR_CANCELLED = -13,
     ERR_IO = -14 /* the kernel refused: errno text in the message */
 };
@@ -34,9 +34,9 @@ struct err {
     char message[244]; /* one sentence, NUL-terminated, cut if longer */
 };
 
-/* Fills *e (if not NULL) and returns code, so that `return err_set(e, ERR_INPUT, ...)` reads well. */
-int err_set(struct err *e, int code, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* Fills *e (if not NULL) and returns code, so that `return err_set(e, ERR_INPUT, ...)` reads well.
+ */
+int err_set(struct err *e, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Like err_set, and appends ": " and the text of errno value `number`. */
 int err_set_errno(struct err *e, int code, int number, const char *format, ...)

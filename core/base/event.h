@@ -113,8 +113,8 @@ const char *event_str(const struct event *e, unsigned field, size_t *n);
 /* Copies a string field into buf (NUL-terminated, cut to size). */
 void event_copy(const struct event *e, unsigned field, char *buf, size_t size);
 
-/* Appends the frame; the event's strings must not lie in `out`. 0, ERR_NOMEM, or ERR_LIMIT when over
- * EVENT_MAX_FRAME (`out` is then as before). */
+/* Appends the frame; the event's strings must not lie in `out`. 0, ERR_NOMEM, or ERR_LIMIT when
+ * over EVENT_MAX_FRAME (`out` is then as before). */
 int event_encode(const struct event *e, struct str *out);
 /* Reads one frame from the start of `bytes`. Returns its whole length, 0 when more bytes are
  * needed, or ERR_INPUT (bad sum, unknown kind, wrong type). Strings point into `bytes`. */

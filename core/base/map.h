@@ -19,8 +19,8 @@ size_t map_count(const struct map *m);
 int map_put(struct map *m, const void *key, size_t n, uint64_t value);
 bool map_get(const struct map *m, const void *key, size_t n, uint64_t *value);
 bool map_remove(struct map *m, const void *key, size_t n);
-/* Starts with *cursor = 0; false at the end. Entries may be removed meanwhile, none inserted; *key is
- * valid until the next put or remove. Any of the three may be NULL. */
+/* Starts with *cursor = 0; false at the end. Entries may be removed meanwhile, none inserted; *key
+ * is valid until the next put or remove. Any of the three may be NULL. */
 bool map_next(const struct map *m, size_t *cursor, const void **key, size_t *n, uint64_t *value);
 
 static inline int map_put_u64(struct map *m, uint64_t key, uint64_t value)

@@ -16,9 +16,9 @@ void rng_seed(struct rng *r, uint64_t seed);
 /* An independent stream derived from a seed and a name ("model", "jitter"). */
 void rng_seed_named(struct rng *r, uint64_t seed, const char *name);
 uint64_t rng_next(struct rng *r);
-double rng_uniform(struct rng *r);                            /* [0, 1), 53 bits */
-int64_t rng_range(struct rng *r, int64_t low, int64_t high);  /* low..high inclusive, unbiased */
-double rng_normal(struct rng *r);                             /* mean 0, deviation 1; no hidden state */
+double rng_uniform(struct rng *r);                           /* [0, 1), 53 bits */
+int64_t rng_range(struct rng *r, int64_t low, int64_t high); /* low..high inclusive, unbiased */
+double rng_normal(struct rng *r); /* mean 0, deviation 1; no hidden state */
 double rng_exponential(struct rng *r, double mean);
 
 /* Bytes from the kernel, for tokens and keys; never for anything that must replay. 0 or ERR_IO. */

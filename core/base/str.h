@@ -31,7 +31,7 @@ void str_drop(struct str *s, size_t n); /* removes the first n bytes */
 
 /* Canonical JSON pieces: no locale, no exponent where none is needed, the same bytes every time. */
 void str_json_string(struct str *s, const char *text, size_t n); /* quoted; bad UTF-8 -> U+FFFD */
-void str_json_double(struct str *s, double x); /* shortest that reads back; NaN and inf: null */
+void str_json_double(struct str *s, double x);   /* shortest that reads back; NaN and inf: null */
 void str_json_decimal(struct str *s, decimal d); /* a bare number: 0.01 */
 void str_json_int(struct str *s, int64_t i);
 

@@ -33,7 +33,7 @@ int book_snapshot(struct book *b, int64_t time_ms, const struct book_level *bids
 /* Sets the size of one level; 0 removes it. ERR_INPUT (book untouched) for a size that is negative
  * or not finite. */
 int book_update(struct book *b, int64_t time_ms, enum book_side side, int64_t price, double size);
-int64_t book_time(const struct book *b);  /* of the newest change; 0: never */
+int64_t book_time(const struct book *b); /* of the newest change; 0: never */
 size_t book_depth(const struct book *b, enum book_side side);
 /* Level i, 0 is the best; false past the end. */
 bool book_level_at(const struct book *b, enum book_side side, size_t i, struct book_level *out);

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct cli_option config_option = {"--config", NULL, "FILE",
-                                                "configuration file (perigee.lua when there is one)"};
+static const struct cli_option config_option = {
+    "--config", NULL, "FILE", "configuration file (perigee.lua when there is one)"};
 
 static const struct cli_option *find(const struct cli_verb *verb, const char *name, size_t n)
 {
@@ -108,7 +108,8 @@ void cli_help(const struct cli_verb *verb)
     printf("\n");
     for (const struct cli_option *o = verb->options; o->name; o++) {
         char left[64];
-        snprintf(left, sizeof left, "%s%s%s", o->name, o->value ? " " : "", o->value ? o->value : "");
+        snprintf(left, sizeof left, "%s%s%s", o->name, o->value ? " " : "",
+                 o->value ? o->value : "");
         printf("  %-24s %s\n", left, o->text);
     }
 }

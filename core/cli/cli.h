@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The command line: one file a verb. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad configuration
- * or input, 4 cannot reach what it needs, 5 stopped by a limit, 130 interrupted.
+ * The command line: one file a verb. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad
+ * configuration or input, 4 cannot reach what it needs, 5 stopped by a limit, 130 interrupted.
  */
 #ifndef PERIGEE_CLI_CLI_H
 #define PERIGEE_CLI_CLI_H
@@ -20,9 +20,9 @@ struct cli_option {
 
 struct cli_verb {
     const char *name;
-    const char *synopsis;            /* after "perigee NAME" */
-    const char *text;                /* one line */
-    const struct cli_option *options; /* ended by a NULL name */
+    const char *synopsis;              /* after "perigee NAME" */
+    const char *text;                  /* one line */
+    const struct cli_option *options;  /* ended by a NULL name */
     int (*run)(int argc, char **argv); /* argv[0] is the verb */
 };
 
@@ -30,15 +30,15 @@ extern const struct cli_verb verb_run, verb_sim, verb_engine, verb_lua, verb_jou
     verb_show_config;
 
 struct cli_args {
-    const char *config; /* --config */
+    const char *config;                       /* --config */
     const char *overrides[CLI_MAX_OVERRIDES]; /* "key=value", owned */
     size_t override_count;
     const char *plain[8]; /* arguments that are no options */
     int plain_count;
 };
 
-/* Parses by the verb's options; "--opt value" and "--opt=value" both work. 0, or prints one sentence
- * and returns EXIT_USAGE (and -1 after --help was answered: the verb then returns 0). */
+/* Parses by the verb's options; "--opt value" and "--opt=value" both work. 0, or prints one
+ * sentence and returns EXIT_USAGE (and -1 after --help was answered: the verb then returns 0). */
 int cli_parse(const struct cli_verb *verb, int argc, char **argv, struct cli_args *out);
 void cli_args_fini(struct cli_args *a);
 /* Value of an override given on the command line; NULL: not given. */

@@ -18,7 +18,8 @@ static const struct cli_verb *find(const char *name)
 
 static void overview(FILE *to)
 {
-    fprintf(to, "perigee %s: one signal, an order on every account\n\nusage: perigee VERB [...]\n\n",
+    fprintf(to,
+            "perigee %s: one signal, an order on every account\n\nusage: perigee VERB [...]\n\n",
             PERIGEE_VERSION);
     for (size_t i = 0; i < VERB_COUNT; i++)
         fprintf(to, "  %-12s %s\n", verbs[i]->name, verbs[i]->text);

@@ -13,7 +13,9 @@
         {"--tape", "market.tape", "FILE", "market from a CSV or CSV.gz of bars"},                  \
         {"--seed", "market.seed", "N", "market from the seeded generator"},                        \
         {"--speed", "market.speed", "X|max", "market seconds in a second (default 20)"},           \
-        {"--accounts", "paper.accounts", "N", "paper accounts (default 12)"}
+    {                                                                                              \
+        "--accounts", "paper.accounts", "N", "paper accounts (default 12)"                         \
+    }
 
 static int start(const struct cli_verb *verb, const char *module, int argc, char **argv,
                  int (*process)(const struct process_options *))
@@ -57,8 +59,8 @@ const struct cli_verb verb_run = {
     "run",
     "[--config F] [--data-dir D] [--tape F | --seed N] [--speed X|max] [--accounts N]\n"
     "            [--exit-at-end | --for SECONDS] [--summary F.json] [--live]",
-    "Starts everything on this machine: paper broker and engine. Paper is the default.", run_options,
-    run};
+    "Starts everything on this machine: paper broker and engine. Paper is the default.",
+    run_options, run};
 
 static const struct cli_option sim_options[] = {
     {"--config", "", "FILE", "configuration file (perigee.lua when there is one)"},

@@ -97,7 +97,8 @@ static int check_kinds(const char *kinds)
     for (const char *at = kinds; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
         size_t n = strcspn(at, ",");
         if (!event_info_named(at, n)) {
-            fprintf(stderr, "perigee journal: no kind of event is called %.*s; see docs/journal.md\n",
+            fprintf(stderr,
+                    "perigee journal: no kind of event is called %.*s; see docs/journal.md\n",
                     (int)n, at);
             return EXIT_USAGE;
         }
@@ -117,17 +118,31 @@ static void plain_line(const struct event *ev, const struct event_info *info, st
             continue;
         str_addf(line, " %s=", info->fields[i].name);
         switch (v->type) {
-        case EVENT_U64: str_addf(line, "%llu", (unsigned long long)v->u64); break;
-        case EVENT_I64: str_json_int(line, v->i64); break;
+        case EVENT_U64:
+            str_addf(line, "%llu", (unsigned long long)v->u64);
+            break;
+        case EVENT_I64:
+            str_json_int(line, v->i64);
+            break;
         case EVENT_TIME:
             clock_iso(v->i64, stamp);
             str_addz(line, stamp);
             break;
-        case EVENT_DECIMAL: str_json_decimal(line, v->dec); break;
-        case EVENT_DOUBLE: str_json_double(line, v->f64); break;
-        case EVENT_BOOL: str_addz(line, v->flag ? "true" : "false"); break;
-        case EVENT_STRING: str_json_string(line, v->s.p, v->s.n); break;
-        default: str_add(line, v->s.p, v->s.n); break;
+        case EVENT_DECIMAL:
+            str_json_decimal(line, v->dec);
+            break;
+        case EVENT_DOUBLE:
+            str_json_double(line, v->f64);
+            break;
+        case EVENT_BOOL:
+            str_addz(line, v->flag ? "true" : "false");
+            break;
+        case EVENT_STRING:
+            str_json_string(line, v->s.p, v->s.n);
+            break;
+        default:
+            str_add(line, v->s.p, v->s.n);
+            break;
         }
     }
 }
@@ -168,7 +183,8 @@ static int cat(const struct cli_args *args, const char *folder)
     fflush(stdout);
     str_fini(&line);
     if (rc == 0 && journal_reader_torn(r))
-        fprintf(stderr, "perigee journal: the last %lld bytes are a torn tail (cut at the next start)\n",
+        fprintf(stderr,
+                "perigee journal: the last %lld bytes are a torn tail (cut at the next start)\n",
                 (long long)journal_reader_torn(r));
     journal_reader_close(r);
     return rc < 0 ? process_fail(&e) : 0;

@@ -390,12 +390,17 @@ static int alive(lua_State *L)
 
 static int luaopen_child(lua_State *L)
 {
-    static const luaL_Reg methods[] = {{"line", child_line}, {"wait", child_wait},
-                                       {"kill", child_kill}, {"pid", child_pid},
+    static const luaL_Reg methods[] = {{"line", child_line},
+                                       {"wait", child_wait},
+                                       {"kill", child_kill},
+                                       {"pid", child_pid},
                                        {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", child_gc}, {"__close", child_gc}, {NULL, NULL}};
-    static const luaL_Reg functions[] = {
-        {"spawn", child_spawn}, {"kill", kill_any}, {"alive", alive}, {"parent_gone", parent_gone}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"spawn", child_spawn},
+                                         {"kill", kill_any},
+                                         {"alive", alive},
+                                         {"parent_gone", parent_gone},
+                                         {NULL, NULL}};
     luaL_newmetatable(L, CHILD_META);
     luaL_setfuncs(L, meta, 0);
     luaL_newlib(L, methods);

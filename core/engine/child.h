@@ -4,7 +4,7 @@
  *
  *   child.spawn{file=, args={...}, log=path|nil, stdin=true|nil} -> Child | nil, err
  *   Child:line([timeout_ms]) -> next line of its stdout | nil, err ("closed", "timeout")   (yields)
- *   Child:wait([timeout_ms]) -> exit code, signal | nil, err("timeout")                     (yields)
+ *   Child:wait([timeout_ms]) -> exit code, signal | nil, err("timeout") (yields)
  *   Child:kill([signal])     Child:pid()
  *   child.parent_gone() -> true when standard input has closed (yields)
  *   child.kill(pid[, signal]) -> sent     child.alive(pid) -> boolean

@@ -133,10 +133,10 @@ static void engine_fini(struct engine *g)
         host_free(p->host);
         p->host = NULL;
     }
+    if (g->remote) /* ends the calls in flight, which exec then journals */
+        remote_free(g->remote);
     if (g->exec)
         exec_free(g->exec);
-    if (g->remote)
-        remote_free(g->remote);
     if (g->transport)
         transport_curl_free(g->transport);
     if (g->stream)

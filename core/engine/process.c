@@ -68,8 +68,8 @@ static int configure(struct process *p, const struct process_options *options, s
         return rc;
     const char *data = settings_text(p->settings, "data.dir", "var");
     rc = file_make_dirs(data, e);
-    if (rc)
-        return rc;
+    if (rc) /* a folder that cannot be used is wrong input, whatever the kernel's reason */
+        return e->code = ERR_INPUT;
     p->host->services.data = data;
     return 0;
 }
@@ -84,8 +84,8 @@ int process_init(struct process *p, const struct process_options *options, struc
     enum log_level level = LOG_WARN;
     const char *wanted = getenv("PERIGEE__LOG__LEVEL");
     if (wanted && log_level_parse(wanted, &level))
-        return err_set(e, ERR_INPUT,
-                       "PERIGEE__LOG__LEVEL is '%s': use debug, info, warn or error", wanted);
+        return err_set(e, ERR_INPUT, "PERIGEE__LOG__LEVEL is '%s': use debug, info, warn or error",
+                       wanted);
     p->log = log_new(STDERR_FILENO, level, &p->clock);
     if (!p->log)
         return err_set(e, ERR_NOMEM, "out of memory at start");

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * What every process of Perigee has: clock, log, loop, HTTP client, WebSockets, the trusted Lua state,
- * the configuration, and an orderly end. The first SIGINT or SIGTERM asks the process's Lua module to
- * stop; the second leaves at once with 130 (SIGTERM: 143 is never used; the documented code stays 130).
+ * What every process of Perigee has: clock, log, loop, HTTP client, WebSockets, the trusted Lua
+ * state, the configuration, and an orderly end. The first SIGINT or SIGTERM asks the process's Lua
+ * module to stop; the second leaves at once with 130 (SIGTERM: 143 is never used; the documented
+ * code stays 130).
  */
 #ifndef PERIGEE_ENGINE_PROCESS_H
 #define PERIGEE_ENGINE_PROCESS_H
@@ -33,9 +34,9 @@ struct process {
     struct settings *settings; /* NULL in processes without a configuration */
     const char *module;
     bool loop_ready;
-    bool stopping;              /* a first signal was seen */
+    bool stopping; /* a first signal was seen */
     int exit_code;
-    void (*hurry)(void *arg);   /* before leaving at once: what must not be lost; may be NULL */
+    void (*hurry)(void *arg); /* before leaving at once: what must not be lost; may be NULL */
     void *hurry_arg;
 };
 

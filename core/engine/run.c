@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The supervisor's process: starts the paper broker and the engine, watches them, shows what happens.
- * What it does is lua/perigee/run.lua.
+ * The supervisor's process: starts the paper broker and the engine, watches them, shows what
+ * happens. What it does is lua/perigee/run.lua.
  */
 #include "engine/process.h"
 

@@ -19,7 +19,8 @@ static int collect(struct settings *s, lua_State *L, struct err *e)
     while (lua_next(L, table)) {
         size_t key_size, value_size;
         if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
-            return err_set(e, ERR_FAILED, "the configuration policy returned something else than texts");
+            return err_set(e, ERR_FAILED,
+                           "the configuration policy returned something else than texts");
         const char *key = lua_tolstring(L, -2, &key_size);
         const char *value = lua_tolstring(L, -1, &value_size);
         uint64_t offset = s->text.len + 1;

@@ -14,8 +14,8 @@
 
 struct settings;
 
-/* Resolves defaults < file < environment < overrides ("section.key=value"). file NULL: perigee.lua of
- * the current folder if there is one. ERR_INPUT with one sentence. */
+/* Resolves defaults < file < environment < overrides ("section.key=value"). file NULL: perigee.lua
+ * of the current folder if there is one. ERR_INPUT with one sentence. */
 int settings_load(struct settings **out, struct host *h, const char *file,
                   const char *const *overrides, size_t count, struct err *e);
 void settings_free(struct settings *s);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * A subscriber is either catching up from the journal's files, a bounded number of frames each time
- * its socket has drained, or live. It goes live at the moment when its reader is empty and has handed
- * out the newest committed number: events that are committed later reach it from the stream.
+ * its socket has drained, or live. It goes live at the moment when its reader is empty and has
+ * handed out the newest committed number: events that are committed later reach it from the stream.
  */
 #include "engine/wire.h"
 
@@ -56,7 +56,8 @@ static void catch_up(struct wire_client *c)
     for (int i = 0; c->reader && i < WIRE_CHUNK; i++) {
         int rc = journal_reader_next(c->reader, &ev, &e);
         if (rc < 0) {
-            log_write(c->wire->loop->log, LOG_ERROR, "wire", "history cannot be read: %s", e.message);
+            log_write(c->wire->loop->log, LOG_ERROR, "wire", "history cannot be read: %s",
+                      e.message);
             sock_close(c->conn);
             return;
         }
@@ -118,7 +119,8 @@ static void command(struct wire_client *c, const void *p, size_t n)
     lua_State *L = w->host->L;
     struct err e;
     if (w->handler == LUA_NOREF || !lua_checkstack(L, 4)) {
-        static const char busy[] = "{\"ok\":false,\"error\":\"the engine is not ready for commands\"}";
+        static const char busy[] =
+            "{\"ok\":false,\"error\":\"the engine is not ready for commands\"}";
         sock_send(c->conn, WIRE_REPLY, busy, sizeof busy - 1);
         return;
     }

@@ -2,12 +2,11 @@
  *
  * engine.sock: what the engine tells and takes. Frames of io/sock, by type:
  *
- *   1 SUBSCRIBE  client: u64 little-endian, the first sequence number wanted. The journal is read from
- *                there, then events follow live, without a gap and without a repeat.
- *   2 EVENT      engine: one journal frame (base/event)
- *   3 COMMAND    client: JSON {"id":..., "name":..., "args":{...}, "who":...}
- *   4 REPLY      engine: JSON {"id":..., "ok":true, "result":...} or {"ok":false, "error":...}
- *   5 STATE      engine: JSON, unnumbered state; only the newest of a kind matters
+ *   1 SUBSCRIBE  client: u64 little-endian, the first sequence number wanted. The journal is read
+ * from there, then events follow live, without a gap and without a repeat. 2 EVENT      engine: one
+ * journal frame (base/event) 3 COMMAND    client: JSON {"id":..., "name":..., "args":{...},
+ * "who":...} 4 REPLY      engine: JSON {"id":..., "ok":true, "result":...} or {"ok":false,
+ * "error":...} 5 STATE      engine: JSON, unnumbered state; only the newest of a kind matters
  *
  * What a command means is policy: the Lua module perigee.wire gives each to a function.
  *

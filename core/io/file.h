@@ -14,15 +14,15 @@
 #include "base/str.h"
 
 struct file {
-    int fd;        /* -1: closed */
-    int64_t size;  /* bytes in it */
+    int fd;       /* -1: closed */
+    int64_t size; /* bytes in it */
     char path[512];
 };
 
 /* Opens (creates with `mode`) for appending. */
 int file_append_open(struct file *f, const char *path, mode_t mode, struct err *e);
 int file_append(struct file *f, const void *p, size_t n, struct err *e); /* all or error */
-int file_sync(struct file *f, struct err *e);                           /* fdatasync */
+int file_sync(struct file *f, struct err *e);                            /* fdatasync */
 int file_truncate(struct file *f, int64_t size, struct err *e);
 void file_close(struct file *f);
 

@@ -32,20 +32,20 @@ struct http_spec {
     size_t header_count;
     const void *body; /* copied; NULL: none */
     size_t body_size;
-    int64_t timeout_ms;      /* whole exchange; 0: 30,000 */
-    size_t max_answer;       /* bytes; 0: 16 MiB; more is ERR_LIMIT */
-    const char *ca_file;     /* NULL: the system's */
+    int64_t timeout_ms;  /* whole exchange; 0: 30,000 */
+    size_t max_answer;   /* bytes; 0: 16 MiB; more is ERR_LIMIT */
+    const char *ca_file; /* NULL: the system's */
 };
 
 struct http_answer {
-    int error;            /* 0, or ERR_TIMEOUT, ERR_UNREACHABLE, ERR_CLOSED, ERR_CANCELLED, ... */
-    const char *message;  /* sentence when error, without query strings or secrets; else "" */
-    int status;           /* 200, ...; 0 when error */
-    const char *head;     /* raw header lines after the status line, CRLF separated */
+    int error;           /* 0, or ERR_TIMEOUT, ERR_UNREACHABLE, ERR_CLOSED, ERR_CANCELLED, ... */
+    const char *message; /* sentence when error, without query strings or secrets; else "" */
+    int status;          /* 200, ...; 0 when error */
+    const char *head;    /* raw header lines after the status line, CRLF separated */
     size_t head_size;
     const char *body;
     size_t body_size;
-    int64_t begun_io_ns;    /* when http_start was called */
+    int64_t begun_io_ns; /* when http_start was called */
     int64_t begun_market_ms;
     int64_t elapsed_us;
 };

@@ -38,11 +38,11 @@ enum lane_outcome {
 
 struct lane_answer {
     enum lane_outcome outcome;
-    const char *cause;  /* word for a journal, a literal; "" if answered. LANE_NOT_SENT: "deadline",
-                         * "unreachable", "closed", "memory"; LANE_CUT: "cut", "garbage", "limit",
-                         * "memory", "closed"; LANE_TIMEOUT: "timeout" */
-    int status;         /* HTTP status when answered */
-    const char *head;   /* raw header lines; valid inside the callback */
+    const char *cause; /* word for a journal, a literal; "" if answered. LANE_NOT_SENT: "deadline",
+                        * "unreachable", "closed", "memory"; LANE_CUT: "cut", "garbage", "limit",
+                        * "memory", "closed"; LANE_TIMEOUT: "timeout" */
+    int status;        /* HTTP status when answered */
+    const char *head;  /* raw header lines; valid inside the callback */
     size_t head_size;
     const char *body;
     size_t body_size;
@@ -76,7 +76,7 @@ struct lane *lane_new(struct loop *l, const struct lane_config *config, struct e
 void lane_free(struct lane *lane);
 /* Opens the connection ahead of need; harmless when open. */
 void lane_warm(struct lane *lane);
-bool lane_ready(const struct lane *lane);   /* connected and idle */
+bool lane_ready(const struct lane *lane); /* connected and idle */
 /* Queues and holds the loop until done() has returned; tries to write at once when the lane is
  * ready. done() is never called from inside. */
 void lane_submit(struct lane *lane, struct lane_request *r);

@@ -216,6 +216,18 @@ int loop_on_drain(struct loop *l, loop_drain_fn fn, void *arg)
     return 0;
 }
 
+void loop_off_drain(struct loop *l, loop_drain_fn fn, void *arg)
+{
+    struct loop_hooks *h = l->hooks;
+    size_t kept = 0;
+    for (size_t i = 0; i < h->drain_count; i++) {
+        if (h->drain[i].fn != fn || h->drain[i].arg != arg) {
+            h->drain[kept++] = h->drain[i];
+        }
+    }
+    h->drain_count = kept;
+}
+
 void loop_on_settled(struct loop *l, loop_fn fn, void *arg)
 {
     l->hooks->settled = fn;

@@ -32,7 +32,7 @@ int loop_init(struct loop *l, struct clock *clock, struct log *log, struct err *
  * others are still open (a leak; tests fail on it): their types are named in the log, and on stderr
  * when there is no log. Timers that still run are forgotten. */
 int loop_fini(struct loop *l);
-int loop_run(struct loop *l);      /* until loop_stop or nothing is left to do */
+int loop_run(struct loop *l); /* until loop_stop or nothing is left to do */
 void loop_stop(struct loop *l);
 int loop_run_once(struct loop *l, bool wait); /* for tests: one turn */
 
@@ -42,6 +42,7 @@ typedef void (*loop_fn)(void *arg);
  * then does not sleep). At most 8 hooks; called in the order of registration. */
 typedef bool (*loop_drain_fn)(void *arg);
 int loop_on_drain(struct loop *l, loop_drain_fn fn, void *arg);
+void loop_off_drain(struct loop *l, loop_drain_fn fn, void *arg); /* not from inside a hook */
 /* fn runs when nothing is in flight and every drain hook reports no work (granted time only goes on
  * then). Called at most once a turn, while it stays so. When it held or released the loop, fired
  * timers or called loop_wake, the loop takes another turn without sleeping; else it sleeps. */
@@ -59,10 +60,10 @@ struct timer {
     struct loop *loop;
     loop_fn fn;
     void *arg;
-    int64_t due;     /* io ns or market ms */
-    uint64_t order;  /* ties fire in order of starting */
-    int where;       /* 0: not running, 1: io, 2: market */
-    size_t slot;     /* place in its heap */
+    int64_t due;    /* io ns or market ms */
+    uint64_t order; /* ties fire in order of starting */
+    int where;      /* 0: not running, 1: io, 2: market */
+    size_t slot;    /* place in its heap */
 };
 void timer_init(struct timer *t, struct loop *l, loop_fn fn, void *arg);
 /* From now; 0 fires on the next turn. 0 or ERR_NOMEM. */

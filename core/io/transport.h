@@ -27,8 +27,9 @@ struct transport_events {
 struct transport_ops {
     const char *name;
     /* origin: "http://127.0.0.1:8080". Events start after the call has returned. */
-    int (*open)(void *ctx, struct loop *l, const char *origin, const struct transport_events *events,
-                void *arg, struct transport **out, struct err *e);
+    int (*open)(void *ctx, struct loop *l, const char *origin,
+                const struct transport_events *events, void *arg, struct transport **out,
+                struct err *e);
     /* > 0 bytes; 0: end of stream (recv); TRANSPORT_AGAIN; other negative: broken. After AGAIN on
      * send the same pointer and length must be repeated. */
     ssize_t (*send)(struct transport *t, const void *p, size_t n);
@@ -39,7 +40,7 @@ struct transport_ops {
 
 struct transport_curl; /* context of the curl implementation: groups of multis */
 struct transport_curl *transport_curl_new(struct loop *l, const char *ca_file, struct err *e);
-void transport_curl_free(struct transport_curl *c); /* after all its transports are closed */
+void transport_curl_free(struct transport_curl *c);   /* after all its transports are closed */
 extern const struct transport_ops transport_curl_ops; /* its ctx is a struct transport_curl * */
 
 #endif

@@ -3,11 +3,11 @@
  * The order lane's connections, made by libcurl (names, proxies, TLS) and then used bare with
  * curl_easy_send and curl_easy_recv.
  *
- * Each connection has a multi of its own. When libcurl 7.88 opens a connection in a shared multi, it
- * closes those in the cache that are idle longer than CURLOPT_MAXAGE_CONN (118 s by default), even
- * with CURLOPT_FRESH_CONNECT (measured with an age of 1 s): a warm lane would lose its socket below
- * its watch and not hear of it. Names and TLS sessions are shared. The easy handle stays in its
- * multi for the connection's life: removing it closes the connection.
+ * Each connection has a multi of its own. When libcurl 7.88 opens a connection in a shared multi,
+ * it closes those in the cache that are idle longer than CURLOPT_MAXAGE_CONN (118 s by default),
+ * even with CURLOPT_FRESH_CONNECT (measured with an age of 1 s): a warm lane would lose its socket
+ * below its watch and not hear of it. Names and TLS sessions are shared. The easy handle stays in
+ * its multi for the connection's life: removing it closes the connection.
  */
 #include "io/transport.h"
 

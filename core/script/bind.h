@@ -43,8 +43,8 @@ int luaopen_perigee_sim(lua_State *L);
          : (luaL_error(L, "perigee: the %s service is not available in this process", #member),    \
             host_of(L)->services.member))
 
-/* Headers {{name, value}, ...} at index (nil: none; raises on anything else) as an array that a pushed
- * userdata owns; its strings are the table's. */
+/* Headers {{name, value}, ...} at index (nil: none; raises on anything else) as an array that a
+ * pushed userdata owns; its strings are the table's. */
 struct http_header *bind_check_headers(lua_State *L, int index, size_t *count);
 
 /* Decimals in arguments: a string, a number (exact to 8 places) or a perigee.decimal. Raises. */

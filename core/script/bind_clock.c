@@ -47,7 +47,8 @@ static int l_iso(lua_State *L)
 {
     char text[32];
     lua_Integer ms = luaL_checkinteger(L, 1);
-    luaL_argcheck(L, ms > -62135596800000 && ms < 253402300800000, 1, "outside of the years 1 to 9999");
+    luaL_argcheck(L, ms > -62135596800000 && ms < 253402300800000, 1,
+                  "outside of the years 1 to 9999");
     clock_iso(ms, text);
     lua_pushstring(L, text);
     return 1;
@@ -94,17 +95,9 @@ static int l_advance(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"market_ms", l_market_ms},
-    {"io_ms", l_io_ms},
-    {"io_ns", l_io_ns},
-    {"wall_ms", l_wall_ms},
-    {"mode", l_mode},
-    {"iso", l_iso},
-    {"parse", l_parse},
-    {"scale", l_scale},
-    {"grant", l_grant},
-    {"advance", l_advance},
-    {NULL, NULL},
+    {"market_ms", l_market_ms}, {"io_ms", l_io_ms},     {"io_ns", l_io_ns}, {"wall_ms", l_wall_ms},
+    {"mode", l_mode},           {"iso", l_iso},         {"parse", l_parse}, {"scale", l_scale},
+    {"grant", l_grant},         {"advance", l_advance}, {NULL, NULL},
 };
 
 int luaopen_perigee_clock(lua_State *L)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * perigee.decimal: exact decimals with eight places. Immutable. Products and quotients round half to
- * even; what cannot be represented raises.
+ * perigee.decimal: exact decimals with eight places. Immutable. Products and quotients round half
+ * to even; what cannot be represented raises.
  */
 #include <lauxlib.h>
 
@@ -177,8 +177,8 @@ static int d_sign(lua_State *L)
 }
 
 static const luaL_Reg meta[] = {
-    {"__add", d_add}, {"__sub", d_sub}, {"__mul", d_mul}, {"__div", d_div},
-    {"__unm", d_unm}, {"__eq", d_eq},   {"__lt", d_lt},   {"__le", d_le},
+    {"__add", d_add},           {"__sub", d_sub}, {"__mul", d_mul}, {"__div", d_div},
+    {"__unm", d_unm},           {"__eq", d_eq},   {"__lt", d_lt},   {"__le", d_le},
     {"__tostring", d_tostring}, {NULL, NULL},
 };
 

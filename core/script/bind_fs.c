@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * perigee.fs: small files, for trusted scripts only. Everything here blocks the loop for the time of
- * the system call, so it is not for big data.
+ * perigee.fs: small files, for trusted scripts only. Everything here blocks the loop for the time
+ * of the system call, so it is not for big data.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -169,9 +169,9 @@ static int l_realpath(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"read", l_read},     {"replace", l_replace}, {"append", l_append}, {"mkdir", l_mkdir},
-    {"exists", l_exists}, {"list", l_list},       {"remove", l_remove}, {"realpath", l_realpath},
-    {NULL, NULL},
+    {"read", l_read},     {"replace", l_replace},   {"append", l_append},
+    {"mkdir", l_mkdir},   {"exists", l_exists},     {"list", l_list},
+    {"remove", l_remove}, {"realpath", l_realpath}, {NULL, NULL},
 };
 
 int luaopen_perigee_fs(lua_State *L)

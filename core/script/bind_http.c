@@ -77,9 +77,9 @@ static int exchange_push(lua_State *L, struct task_op *op)
     if (a->error != 0) {
         const char *message = x->block != NULL ? a->message : "out of memory for the answer";
         return push_err(L, a->error, message, "http.request",
-                        a->error == ERR_INPUT ? "no"
+                        a->error == ERR_INPUT                          ? "no"
                         : a->error == ERR_UNREACHABLE || x->idempotent ? "safe"
-                                                                      : "reconcile");
+                                                                       : "reconcile");
     }
     lua_createtable(L, 0, 6);
     domain_set_integer(L, "status", a->status);

@@ -19,12 +19,12 @@
 
 /* Held by its post, then by its handle; exactly one of them at a time. */
 struct httpd_request {
-    struct task_post post;   /* first member */
-    struct front_request *r; /* NULL: answered, or the server is gone */
-    struct httpd *server;    /* held */
+    struct task_post post;             /* first member */
+    struct front_request *r;           /* NULL: answered, or the server is gone */
+    struct httpd *server;              /* held */
     struct httpd_request *prev, *next; /* in server->live while r is set */
-    bool handed;             /* the handle owns it */
-    bool peek;               /* shown to check(): not ours to answer */
+    bool handed;                       /* the handle owns it */
+    bool peek;                         /* shown to check(): not ours to answer */
 };
 
 static void request_unlink(struct httpd_request *q)
@@ -409,10 +409,17 @@ static int s_gc(lua_State *L)
 
 static void read_config(lua_State *L, struct front_config *c)
 {
-    static const char *const fields[] = {
-        "host",        "port",     "handler",         "ws",
-        "max_head",    "max_body", "request_timeout_ms", "idle_timeout_ms",
-        "max_connections", "max_per_address", NULL};
+    static const char *const fields[] = {"host",
+                                         "port",
+                                         "handler",
+                                         "ws",
+                                         "max_head",
+                                         "max_body",
+                                         "request_timeout_ms",
+                                         "idle_timeout_ms",
+                                         "max_connections",
+                                         "max_per_address",
+                                         NULL};
     domain_only(L, 1, "httpd.listen", fields);
     lua_Integer port = domain_integer(L, 1, "httpd.listen", "port", 0);
     lua_Integer head = domain_integer(L, 1, "httpd.listen", "max_head", 0);
@@ -420,8 +427,9 @@ static void read_config(lua_State *L, struct front_config *c)
     lua_Integer conns = domain_integer(L, 1, "httpd.listen", "max_connections", 0);
     lua_Integer each = domain_integer(L, 1, "httpd.listen", "max_per_address", 0);
     luaL_argcheck(L, port >= 0 && port <= 65535, 1, "port is 0 to 65535");
-    luaL_argcheck(L, head >= 0 && head < (1 << 30) && body >= 0 && body <= (1 << 30) &&
-                         conns >= 0 && conns < (1 << 20) && each >= 0 && each < (1 << 20),
+    luaL_argcheck(L,
+                  head >= 0 && head < (1 << 30) && body >= 0 && body <= (1 << 30) && conns >= 0 &&
+                      conns < (1 << 20) && each >= 0 && each < (1 << 20),
                   1, "a limit is out of range");
     c->host = domain_opt_string(L, 1, "httpd.listen", "host", "127.0.0.1");
     c->port = (uint16_t)port;
@@ -486,9 +494,9 @@ static const luaL_Reg server_methods[] = {
 static const luaL_Reg server_meta[] = {{"__gc", s_gc}, {"__close", s_close}, {NULL, NULL}};
 
 static const luaL_Reg request_methods[] = {
-    {"method", q_method}, {"path", q_path}, {"query", q_query}, {"header", q_header},
-    {"body", q_body},     {"peer", q_peer}, {"gone", q_gone},   {"break_off", q_break_off},
-    {NULL, NULL},
+    {"method", q_method}, {"path", q_path},           {"query", q_query},
+    {"header", q_header}, {"body", q_body},           {"peer", q_peer},
+    {"gone", q_gone},     {"break_off", q_break_off}, {NULL, NULL},
 };
 static const luaL_Reg request_meta[] = {{"__gc", q_gc}, {NULL, NULL}};
 

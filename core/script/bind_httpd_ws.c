@@ -109,7 +109,7 @@ static const struct ws_events events = {
 
 int httpd_ws_open(lua_State *L, int index, struct httpd *h, bool *check, struct err *e)
 {
-    static const char *const fields[] = {"opened", "message", "closed",
+    static const char *const fields[] = {"opened", "message",     "closed",
                                          "check",  "max_message", NULL};
     struct ws_context *context = BIND_SERVICE(L, ws);
     luaL_argcheck(L, lua_istable(L, index), 1, "ws is a table");

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * perigee.json.core: what lua/perigee/json.lua needs of C. Writing is ours, because lua-cjson rounds
- * integers to 14 digits, writes 8.5e-06 and cannot write an empty array; its reading is used, with
- * numbers that are whole turned back into integers.
+ * perigee.json.core: what lua/perigee/json.lua needs of C. Writing is ours, because lua-cjson
+ * rounds integers to 14 digits, writes 8.5e-06 and cannot write an empty array; its reading is
+ * used, with numbers that are whole turned back into integers.
  *
- * encode is deterministic (keys sorted by bytes). An array is a table marked by array(), or one with
- * keys 1..n, n > 0. Keys of objects are strings or integers.
+ * encode is deterministic (keys sorted by bytes). An array is a table marked by array(), or one
+ * with keys 1..n, n > 0. Keys of objects are strings or integers.
  */
 #include <lauxlib.h>
 #include <math.h>

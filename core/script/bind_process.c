@@ -74,8 +74,14 @@ static int l_is_terminal(lua_State *L)
 
 static const luaL_Reg functions[] = {
     {"is_terminal", l_is_terminal},
-    {"pid", l_pid},         {"env", l_env},   {"data", l_data},       {"home", l_home},
-    {"version", l_version}, {"stop", l_stop}, {"rss_kib", l_rss_kib}, {NULL, NULL},
+    {"pid", l_pid},
+    {"env", l_env},
+    {"data", l_data},
+    {"home", l_home},
+    {"version", l_version},
+    {"stop", l_stop},
+    {"rss_kib", l_rss_kib},
+    {NULL, NULL},
 };
 
 int luaopen_perigee_process(lua_State *L)

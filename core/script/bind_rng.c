@@ -78,7 +78,7 @@ static int l_token(lua_State *L)
 }
 
 static const luaL_Reg methods[] = {
-    {"uniform", r_uniform}, {"range", r_range},   {"normal", r_normal},
+    {"uniform", r_uniform},         {"range", r_range}, {"normal", r_normal},
     {"exponential", r_exponential}, {NULL, NULL},
 };
 

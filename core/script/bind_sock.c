@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * perigee.sock: framed messages over Unix sockets, both sides (link.h). An open server lives until it
- * is closed, even if nobody keeps its handle.
+ * perigee.sock: framed messages over Unix sockets, both sides (link.h). An open server lives until
+ * it is closed, even if nobody keeps its handle.
  */
 #include <lauxlib.h>
 #include <stdlib.h>

@@ -3,7 +3,8 @@
  * The Lua host: makes the trusted state, preloads its modules, runs files, spawns entry points.
  *
  * Modules are looked for below home/lua first, then where Lua itself would look, but never in the
- * working folder. A module with a Lua half is preloaded as "<name>.core" (perigee.task, perigee.json).
+ * working folder. A module with a Lua half is preloaded as "<name>.core" (perigee.task,
+ * perigee.json).
  */
 #include "script/host.h"
 
@@ -131,6 +132,8 @@ static int open_state(lua_State *L)
     lua_setfield(L, -2, "exit");
     lua_pop(L, 1);
     err_open(L);
+    lua_pushcfunction(L, luaopen_perigee_decimal); /* others push decimals without requiring it */
+    lua_call(L, 0, 0);
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     for (const luaL_Reg *m = modules; m->name != NULL; m++) {
         lua_pushcfunction(L, m->func);

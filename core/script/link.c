@@ -509,7 +509,7 @@ void endpoint_add_link(lua_State *L, struct link *k)
 }
 
 struct close_post {
-    struct task_post post; /* first member */
+    struct task_post post;     /* first member */
     struct endpoint *endpoint; /* held */
 };
 
@@ -558,8 +558,8 @@ void endpoint_close(lua_State *L, struct endpoint *ep)
 /* ---- metatables ---- */
 
 static const luaL_Reg methods[] = {
-    {"send", k_send}, {"recv", k_recv}, {"close", k_close}, {"pending", k_pending},
-    {"data", k_data}, {NULL, NULL},
+    {"send", k_send},       {"recv", k_recv}, {"close", k_close},
+    {"pending", k_pending}, {"data", k_data}, {NULL, NULL},
 };
 
 static const luaL_Reg meta[] = {

@@ -25,8 +25,8 @@
 
 struct link_message {
     struct link_message *next;
-    size_t n;      /* bytes */
-    uint8_t type;  /* of a frame; 0 for WebSockets */
+    size_t n;     /* bytes */
+    uint8_t type; /* of a frame; 0 for WebSockets */
     char bytes[];
 };
 
@@ -45,25 +45,25 @@ struct link_kind {
 struct link {
     const struct link_kind *kind;
     unsigned refs;
-    struct host *host;    /* NULL once its Lua state is going */
-    void *raw;            /* the library's connection; NULL once it has closed */
-    struct endpoint *endpoint; /* its server, held; NULL: a client */
-    struct task_op *op;   /* who waits: for opening, or for a message */
-    bool reading;         /* a reader waits or is about to be resumed */
-    bool ending;          /* close was called */
-    bool ended;           /* closed() was called */
-    int error;            /* why it ended */
+    struct host *host;                 /* NULL once its Lua state is going */
+    void *raw;                         /* the library's connection; NULL once it has closed */
+    struct endpoint *endpoint;         /* its server, held; NULL: a client */
+    struct task_op *op;                /* who waits: for opening, or for a message */
+    bool reading;                      /* a reader waits or is about to be resumed */
+    bool ending;                       /* close was called */
+    bool ended;                        /* closed() was called */
+    int error;                         /* why it ended */
     struct link_message *first, *last; /* not read yet */
-    size_t queued;        /* bytes among them */
+    size_t queued;                     /* bytes among them */
 };
 
 struct endpoint {
     unsigned refs;
-    struct host *host;    /* NULL once its Lua state is going */
-    int face;             /* registry reference of the table of callbacks and handles */
-    unsigned links;       /* whose closed callback has not run */
-    bool closed;          /* nothing new comes in */
-    bool busy;            /* inside a callback that must not free the server */
+    struct host *host; /* NULL once its Lua state is going */
+    int face;          /* registry reference of the table of callbacks and handles */
+    unsigned links;    /* whose closed callback has not run */
+    bool closed;       /* nothing new comes in */
+    bool busy;         /* inside a callback that must not free the server */
     void (*shut)(struct endpoint *ep); /* frees the library's server; once */
 };
 
@@ -80,7 +80,8 @@ void link_opened(struct link *k, void *raw);
 void link_message(struct link *k, uint8_t type, const void *p, size_t n);
 void link_closed(struct link *k, int error); /* lets go of the library's reference */
 
-/* Waits until link_opened; the handle is at stack index `handle`. Set link->op = op before starting. */
+/* Waits until link_opened; the handle is at stack index `handle`. Set link->op = op before
+ * starting. */
 int link_wait_open(lua_State *L, struct link *k, struct task_op *op);
 
 /* ---- servers ---- */

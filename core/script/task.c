@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/loop_timers.h"
 #include "script/task_inner.h"
 
 static const char anchors_key; /* its address is a key of the registry */
@@ -102,7 +101,8 @@ static void to_pool(struct task *t)
         return;
     }
     struct protect p = {.tasks = ts, .task = t};
-    (void)task_protect(ts->host->L, drop_task, &p); /* an old slot is reused: nothing is allocated */
+    (void)task_protect(ts->host->L, drop_task,
+                       &p); /* an old slot is reused: nothing is allocated */
     free(t);
 }
 
@@ -113,7 +113,8 @@ struct task *task_start(lua_State *L, int nargs, const char *name, bool quiet, s
     if (ts == NULL || ts->closing || ts->loop == NULL) {
         lua_pop(L, nargs + 1);
         (void)err_set(e, ERR_STATE, "no task can be started: %s",
-                      ts != NULL && !ts->closing ? "this process has no loop" : "the host is closing");
+                      ts != NULL && !ts->closing ? "this process has no loop"
+                                                 : "the host is closing");
         return NULL;
     }
     if (ts->pool != NULL) {
@@ -218,7 +219,8 @@ static void finish(struct task *t, int status, int nres)
     task_op_clear(t);
     timer_stop(&t->timer);
     if (status == LUA_OK) {
-        if (t->handle != NULL && nres > 0 && task_protect(ts->host->L, task_store_results, &p) != LUA_OK) {
+        if (t->handle != NULL && nres > 0 &&
+            task_protect(ts->host->L, task_store_results, &p) != LUA_OK) {
             outcome = OUTCOME_ERROR;
             log_write(ts->host->services.log, LOG_ERROR, "task", "%s: no memory for its results",
                       t->name);
@@ -387,17 +389,9 @@ int tasks_init(struct host *h, struct err *e)
     return 0;
 }
 
-/* The loop has no call for this: without it a turn after host_free would use freed memory. */
 static void unhook(struct tasks *ts)
 {
-    struct loop_hooks *hooks = ts->loop->hooks;
-    size_t kept = 0;
-    for (size_t i = 0; i < hooks->drain_count; i++) {
-        if (hooks->drain[i].arg != ts) {
-            hooks->drain[kept++] = hooks->drain[i];
-        }
-    }
-    hooks->drain_count = kept;
+    loop_off_drain(ts->loop, drain, ts);
     if (ts->hears_settled) {
         loop_on_settled(ts->loop, NULL, NULL);
     }

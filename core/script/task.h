@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * Tasks: Lua coroutines on the loop. One resume driver; ready tasks are drained from the loop's hooks,
- * never inside an I/O callback. A callback stores its result in C and readies the task; the
+ * Tasks: Lua coroutines on the loop. One resume driver; ready tasks are drained from the loop's
+ * hooks, never inside an I/O callback. A callback stores its result in C and readies the task; the
  * continuation pushes it inside the coroutine, where running out of memory is an ordinary error.
  *
- * A waiting function, in this order: check arguments; task_begin (raises when the caller cannot yield
- * or waits already); arm the event; return task_wait(...).
+ * A waiting function, in this order: check arguments; task_begin (raises when the caller cannot
+ * yield or waits already); arm the event; return task_wait(...).
  */
 #ifndef PERIGEE_SCRIPT_TASK_H
 #define PERIGEE_SCRIPT_TASK_H
@@ -38,24 +38,26 @@ int tasks_init(struct host *h, struct err *e); /* h->tasks */
 void tasks_fini(struct host *h);
 unsigned tasks_count(const struct host *h); /* alive */
 
-/* The running task's operation, cleared; raises (MAY LONGJMP) when L is not a task that may yield. */
+/* The running task's operation, cleared; raises (MAY LONGJMP) when L is not a task that may yield.
+ */
 struct task_op *task_begin(lua_State *L, const char *what);
 /* Yields until task_ready(op). Use as `return task_wait(L, op)`. */
 int task_wait(lua_State *L, struct task_op *op);
 /* From callbacks: the operation has ended; the task is resumed at the next drain. Calling it before
- * task_wait is fine (the wait then ends at the next drain). Exactly once for each begun operation. */
+ * task_wait is fine (the wait then ends at the next drain). Exactly once for each begun operation.
+ */
 void task_ready(struct task_op *op);
 
-/* The operation was begun but not armed after all (its start failed): forgets it without calling cancel
- * or release. Then return what the caller gets, instead of task_wait. */
+/* The operation was begun but not armed after all (its start failed): forgets it without calling
+ * cancel or release. Then return what the caller gets, instead of task_wait. */
 void task_abandon(struct task_op *op);
-/* Between task_begin and task_wait: when `ms` pass first (io ms, or market ms), op->cancel runs, status
- * becomes ERR_TIMEOUT and the task is resumed; push sees the status. 0 or ERR_NOMEM (then the caller
- * undoes and abandons). */
+/* Between task_begin and task_wait: when `ms` pass first (io ms, or market ms), op->cancel runs,
+ * status becomes ERR_TIMEOUT and the task is resumed; push sees the status. 0 or ERR_NOMEM (then
+ * the caller undoes and abandons). */
 int task_timeout(struct task_op *op, int64_t ms, bool market);
 
-/* Work for Lua that an I/O callback has found (a message, a request): run in a protected call on the
- * main thread at the next drain, in the order of posting, so it must not wait. Embedded in the
+/* Work for Lua that an I/O callback has found (a message, a request): run in a protected call on
+ * the main thread at the next drain, in the order of posting, so it must not wait. Embedded in the
  * poster's block. */
 struct task_post {
     struct task_post *next; /* the queue's */

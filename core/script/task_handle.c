@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What remains of a task when it has ended: its results or its error, in the handle if Lua still has
- * one, and the report of an error until somebody joins or the log gets it.
+ * What remains of a task when it has ended: its results or its error, in the handle if Lua still
+ * has one, and the report of an error until somebody joins or the log gets it.
  */
 #include <lauxlib.h>
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Inside of tasks: what task.c (driver), task_lib.c (module) and task_sync.c (events, queues) share.
+ * Inside of tasks: what task.c (driver), task_lib.c (module) and task_sync.c (events, queues)
+ * share.
  *
  * Life of a task: NEW (queued, function and arguments on its coroutine) -> RUNNING -> WAITING (its
  * operation is begun) -> RUNNING ... -> back to the pool. A task is queued at most once.
@@ -37,22 +38,22 @@ struct task {
     int ref;             /* of its coroutine in the table of anchors */
     struct tasks *owner;
     lua_State *co;
-    struct task *ready_next;             /* ready queue or pool */
-    struct task *prev, *next;            /* all that are alive */
-    struct task *wait_prev, *wait_next;  /* in wait_on */
-    struct waitlist *wait_on;            /* NULL: in none */
-    struct waitlist joiners;             /* tasks that wait for its end */
-    struct task_handle *handle;          /* Lua's view of it; NULL: nobody looks */
-    struct timer timer;                  /* sleeping, time-outs */
-    const char *what;                    /* what its operation is, for errors; static */
-    char name[40];                       /* for the log */
+    struct task *ready_next;            /* ready queue or pool */
+    struct task *prev, *next;           /* all that are alive */
+    struct task *wait_prev, *wait_next; /* in wait_on */
+    struct waitlist *wait_on;           /* NULL: in none */
+    struct waitlist joiners;            /* tasks that wait for its end */
+    struct task_handle *handle;         /* Lua's view of it; NULL: nobody looks */
+    struct timer timer;                 /* sleeping, time-outs */
+    const char *what;                   /* what its operation is, for errors; static */
+    char name[40];                      /* for the log */
 };
 
 enum task_outcome { OUTCOME_NONE, OUTCOME_OK, OUTCOME_ERROR, OUTCOME_CANCELLED };
 
 /* The userdata "perigee.task". User value 1: table of results (with n), or the error value. */
 struct task_handle {
-    struct task *task; /* NULL once it has ended */
+    struct task *task;   /* NULL once it has ended */
     struct tasks *owner; /* NULL once the tasks are gone */
     enum task_outcome outcome;
     char *report; /* error text with traceback that is not logged yet, owned */
@@ -71,8 +72,8 @@ struct tasks {
     struct task *alive;
     struct task *pool;
     unsigned pooled;
-    unsigned count;       /* alive */
-    struct task *running; /* whose coroutine runs now */
+    unsigned count;          /* alive */
+    struct task *running;    /* whose coroutine runs now */
     struct waitlist settled; /* wait until nothing is in flight */
     struct task_post *post_first, *post_last;
     struct task_handle *unjoined; /* errors that nobody has asked for yet */
@@ -95,7 +96,8 @@ int task_protect(lua_State *L, lua_CFunction fn, struct protect *p);
 void task_handles_open(lua_State *L);
 /* For task_protect. Results go from the coroutine to its handle, if that is still alive. */
 int task_store_results(lua_State *L);
-/* For task_protect. The error value is on the top of the coroutine, whose frames are still there. */
+/* For task_protect. The error value is on the top of the coroutine, whose frames are still there.
+ */
 int task_store_error(lua_State *L);
 /* The timer of errors that waited for a joiner. */
 void task_on_unjoined(void *arg);
@@ -126,8 +128,8 @@ int task_close_thread(lua_State *co, lua_State *from);
 
 /* Arguments [ms [, clock]] of a wait at index arg; -1: none. */
 int64_t task_check_timeout(lua_State *L, int arg, bool *market);
-/* Is the caller a task that was cancelled before this wait? Then what it calls must really wait, even
- * if its answer is there. */
+/* Is the caller a task that was cancelled before this wait? Then what it calls must really wait,
+ * even if its answer is there. */
 bool task_cancel_due(lua_State *L);
 /* Adds event and queue to the module's table on the top. */
 void task_sync_open(lua_State *L);

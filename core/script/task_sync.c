@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What tasks use to wait for each other: an auto-reset event and a queue. A value goes straight onto
- * the coroutine of the first waiter, so handing over allocates nothing.
+ * What tasks use to wait for each other: an auto-reset event and a queue. A value goes straight
+ * onto the coroutine of the first waiter, so handing over allocates nothing.
  */
 #include <lauxlib.h>
 #include <string.h>

@@ -88,8 +88,9 @@ struct task_op *task_begin(lua_State *L, const char *what)
     if (t == NULL || ts->closing) {
         luaL_error(L, "%s waits: call it in a task (task.spawn, task.run)", what);
     } else if (t->co != L) {
-        luaL_error(L, "%s waits: it cannot be called in a coroutine of the task's own or in a callback",
-                   what);
+        luaL_error(
+            L, "%s waits: it cannot be called in a coroutine of the task's own or in a callback",
+            what);
     } else if (!lua_isyieldable(L)) {
         luaL_error(L, "%s waits: it cannot be called here, across a C function or while closing",
                    what);

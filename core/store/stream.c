@@ -143,8 +143,10 @@ void stream_free(struct stream *s)
 {
     if (!s)
         return;
-    if (s->loop)
+    if (s->loop) {
         timer_stop(&s->sync_timer);
+        loop_off_drain(s->loop, drain, s);
+    }
     struct err e;
     if (s->journal && journal_close(s->journal, &e) != 0 && s->loop)
         log_write(s->loop->log, LOG_ERROR, "stream", "the journal did not close: %s", e.message);

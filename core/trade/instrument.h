@@ -13,19 +13,19 @@
 #include "base/err.h"
 
 enum side { SIDE_BUY = 1, SIDE_SELL = -1 };
-const char *side_name(enum side side);                 /* "BUY", "SELL" */
-int side_parse(const char *text, enum side *out);      /* also LONG, SHORT; any case */
+const char *side_name(enum side side);            /* "BUY", "SELL" */
+int side_parse(const char *text, enum side *out); /* also LONG, SHORT; any case */
 
 struct instrument {
-    char venue[32];     /* broker profile */
-    char symbol[32];    /* as the venue spells it */
-    char canonical[32]; /* our name: BTCUSD for "BTCUSD." */
-    char base[8], quote[8]; /* currencies */
-    int price_digits;   /* one point is 10^-price_digits; 0..8 */
-    int volume_digits;  /* 0..8 */
+    char venue[32];                              /* broker profile */
+    char symbol[32];                             /* as the venue spells it */
+    char canonical[32];                          /* our name: BTCUSD for "BTCUSD." */
+    char base[8], quote[8];                      /* currencies */
+    int price_digits;                            /* one point is 10^-price_digits; 0..8 */
+    int volume_digits;                           /* 0..8 */
     decimal volume_min, volume_max, volume_step; /* lots */
     decimal contract_size;                       /* units in a lot */
-    int32_t leverage;    /* cap of the instrument; 0: the account's alone */
+    int32_t leverage;                            /* cap of the instrument; 0: the account's alone */
     int32_t stops_level; /* least distance of stop and target from the price, points */
     decimal commission;  /* a lot and side, account currency */
 };
@@ -41,7 +41,8 @@ double instrument_price_double(const struct instrument *i, int64_t points);
 int instrument_points_of_double(const struct instrument *i, double price, enum decimal_round mode,
                                 int64_t *points);
 /* A stop rounds towards the price (less loss), a target towards the price too (sooner). */
-int instrument_stop_points(const struct instrument *i, enum side side, double price, int64_t *points);
+int instrument_stop_points(const struct instrument *i, enum side side, double price,
+                           int64_t *points);
 int instrument_target_points(const struct instrument *i, enum side side, double price,
                              int64_t *points);
 /* Volume down to the step; zero when below the least, capped at the most. */

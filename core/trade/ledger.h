@@ -27,9 +27,9 @@
 struct ledger;
 
 struct account {
-    char id[32];      /* trading account id */
-    char user[96];    /* "broker:e-mail" */
-    char broker[32];  /* profile = venue of its instruments */
+    char id[32];     /* trading account id */
+    char user[96];   /* "broker:e-mail" */
+    char broker[32]; /* profile = venue of its instruments */
     char currency[8];
     char group[32];
     char system[64];  /* uuid in the paths */
@@ -37,34 +37,34 @@ struct account {
     bool paused;      /* account_state: no entries */
     bool have_balance;
     decimal balance, equity, margin, free_margin; /* as the broker last said */
-    int64_t balance_ms;     /* market ms of that */
-    decimal balance_first;  /* first balance ever seen */
+    int64_t balance_ms;                           /* market ms of that */
+    decimal balance_first;                        /* first balance ever seen */
     uint32_t open_positions;
-    uint32_t trades;        /* full closes seen */
-    decimal realised;       /* sum of net of all closes */
-    int64_t last_close_ms;  /* newest close seen: reading of history goes on from there */
+    uint32_t trades;       /* full closes seen */
+    decimal realised;      /* sum of net of all closes */
+    int64_t last_close_ms; /* newest close seen: reading of history goes on from there */
 };
 
 struct position {
-    char id[32];      /* broker id */
+    char id[32]; /* broker id */
     int account, instrument;
-    uint64_t order;   /* 0: not ours */
+    uint64_t order; /* 0: not ours */
     uint64_t signal;
     enum side side;
     decimal volume;
-    int64_t price;    /* open, points */
+    int64_t price;        /* open, points */
     int64_t stop, target; /* points; 0: none */
     int64_t opened_ms;
     int64_t holding_ms; /* exit plan; 0: none */
     bool ours;
-    bool closing;       /* a close is wanted */
+    bool closing; /* a close is wanted */
     char close_reason[16];
     /* marks: not folded */
     bool marked;
-    int64_t mark;       /* closing price, points */
-    decimal profit;     /* floating, account currency, without costs; valid when `rated` */
-    bool rated;         /* the conversion rate of profit is known */
-    bool beyond;        /* the mark is past stop or target, and that was reported */
+    int64_t mark;   /* closing price, points */
+    decimal profit; /* floating, account currency, without costs; valid when `rated` */
+    bool rated;     /* the conversion rate of profit is known */
+    bool beyond;    /* the mark is past stop or target, and that was reported */
     /* folded */
     decimal closing_volume; /* lots of the close that is wanted; 0: all */
 };
@@ -72,10 +72,10 @@ struct position {
 struct ledger *ledger_new(struct err *e);
 void ledger_free(struct ledger *l);
 
-/* The reducer. An event that contradicts the state (an order step that the machine does not have, an
- * unknown account) is ERR_STATE: the journal is wrong, and the caller must stop. Kinds that are not
- * the ledger's are ignored. account_added and instrument of one that exists update it (fields that
- * are absent keep their value). A full position_closed of a position that was never opened is
+/* The reducer. An event that contradicts the state (an order step that the machine does not have,
+ * an unknown account) is ERR_STATE: the journal is wrong, and the caller must stop. Kinds that are
+ * not the ledger's are ignored. account_added and instrument of one that exists update it (fields
+ * that are absent keep their value). A full position_closed of a position that was never opened is
  * counted (it came and went between two reads); a partial one must leave some volume. */
 int ledger_apply(struct ledger *l, const struct event *ev, struct err *e);
 
@@ -93,7 +93,7 @@ const struct position *ledger_position(const struct ledger *l, int account, cons
  * orders must not be changed while iterating. */
 const struct position *ledger_position_next(const struct ledger *l, int account, size_t *cursor);
 const struct order *ledger_order_next(const struct ledger *l, size_t *cursor);
-uint64_t ledger_last_order(const struct ledger *l);  /* highest order id seen */
+uint64_t ledger_last_order(const struct ledger *l); /* highest order id seen */
 uint64_t ledger_last_batch(const struct ledger *l);
 uint64_t ledger_last_signal(const struct ledger *l);
 
@@ -110,8 +110,8 @@ uint32_t ledger_exposure_count(const struct ledger *l, int account);
 int ledger_mark(struct ledger *l, const char *venue, const char *canonical, double bid, double ask,
                 void (*crossed)(void *arg, const struct position *p), void *arg);
 /* Newest marked price of a canonical symbol; false: none. */
-bool ledger_rate_quote(const struct ledger *l, const char *venue, const char *canonical, double *bid,
-                       double *ask);
+bool ledger_rate_quote(const struct ledger *l, const char *venue, const char *canonical,
+                       double *bid, double *ask);
 /* How many `to` is one `from` worth, from the venue's quotes: direct, inverse, or across USD. The
  * side that is worse for us when we receive `from` (a profit). ERR_NOTFOUND when a rate is missing:
  * never guessed. */

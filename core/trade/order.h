@@ -42,30 +42,30 @@ enum order_op { ORDER_OPEN, ORDER_CLOSE, ORDER_CLOSE_PARTIAL, ORDER_EDIT };
 
 /* 0 and *to, or ERR_STATE when the table has no such step. */
 int order_step(enum order_state from, enum order_input input, enum order_state *to);
-bool order_final(enum order_state state); /* ACCEPTED, REJECTED, ABSENT, NOT_SENT */
+bool order_final(enum order_state state);             /* ACCEPTED, REJECTED, ABSENT, NOT_SENT */
 const char *order_state_name(enum order_state state); /* "INTENT", ... */
 const char *order_op_name(enum order_op op);          /* "open", "close", "close_partial", "edit" */
 int order_op_parse(const char *text, enum order_op *out);
 
 struct order {
-    uint64_t id;       /* ours, rising, unique in a journal */
-    uint64_t batch;    /* 0: alone */
-    uint64_t signal;   /* 0: none */
-    int account;       /* ledger index */
-    int instrument;    /* ledger index */
+    uint64_t id;     /* ours, rising, unique in a journal */
+    uint64_t batch;  /* 0: alone */
+    uint64_t signal; /* 0: none */
+    int account;     /* ledger index */
+    int instrument;  /* ledger index */
     enum order_op op;
     enum order_state state;
-    enum side side;    /* of the position */
-    decimal volume;    /* lots; for an edit the position's */
-    int64_t price;     /* reference, points */
-    int64_t stop, target; /* points; 0: none */
-    int tag;           /* 0..9999 or -1 (see order_tag_apply) */
-    int attempt;       /* 1: first */
-    char position[32]; /* broker id: of a close or edit; of an open once accepted */
-    char reason[16];   /* exit reason of a close */
-    int64_t intent_ms; /* market ms of its intent */
+    enum side side;          /* of the position */
+    decimal volume;          /* lots; for an edit the position's */
+    int64_t price;           /* reference, points */
+    int64_t stop, target;    /* points; 0: none */
+    int tag;                 /* 0..9999 or -1 (see order_tag_apply) */
+    int attempt;             /* 1: first */
+    char position[32];       /* broker id: of a close or edit; of an open once accepted */
+    char reason[16];         /* exit reason of a close */
+    int64_t intent_ms;       /* market ms of its intent */
     int64_t plan_holding_ms; /* exit plan: longest holding; 0: none (copied to the position) */
-    bool shown; /* an accepted open: its position was seen, opened or closed */
+    bool shown;              /* an accepted open: its position was seen, opened or closed */
 };
 
 /* Puts the tag (order id mod 10,000) into the last two digits of stop and target, moving each only

@@ -2,9 +2,9 @@
  *
  * From risk to lots. Pure arithmetic in decimals, rounded down.
  *
- *   loss of one lot at the stop = |price - stop| * contract_size (quote currency) * rate + 2 * commission
- *   volume = equity * risk / loss of one lot, down to the step, at most max, zero below min
- *   and at most free margin * margin_share / margin of one lot
+ *   loss of one lot at the stop = |price - stop| * contract_size (quote currency) * rate + 2 *
+ * commission volume = equity * risk / loss of one lot, down to the step, at most max, zero below
+ * min and at most free margin * margin_share / margin of one lot
  */
 #ifndef PERIGEE_TRADE_SIZING_H
 #define PERIGEE_TRADE_SIZING_H
@@ -16,21 +16,21 @@
 struct sizing_input {
     const struct instrument *instrument;
     enum side side;
-    int64_t price, stop;   /* points; stop on the losing side of the price */
-    decimal equity;        /* account currency */
-    decimal free_margin;   /* account currency, after reservations */
-    int32_t leverage;      /* account's; the instrument's cap is applied */
-    double risk;           /* share of equity at risk, 0.01 = 1 % */
-    double margin_share;   /* most of the free margin to bind, 0..1 */
+    int64_t price, stop;     /* points; stop on the losing side of the price */
+    decimal equity;          /* account currency */
+    decimal free_margin;     /* account currency, after reservations */
+    int32_t leverage;        /* account's; the instrument's cap is applied */
+    double risk;             /* share of equity at risk, 0.01 = 1 % */
+    double margin_share;     /* most of the free margin to bind, 0..1 */
     double quote_to_account; /* conversion rate of profit */
-    decimal volume_cap;    /* most lots; 0: none */
+    decimal volume_cap;      /* most lots; 0: none */
 };
 
 struct sizing_result {
-    decimal volume;       /* lots; 0: no order */
-    decimal risk_money;   /* what is lost at the stop, account currency */
-    decimal margin;       /* what it binds, account currency */
-    const char *rule;     /* when volume is 0: "stop_distance", "volume_min", "margin", "equity" */
+    decimal volume;     /* lots; 0: no order */
+    decimal risk_money; /* what is lost at the stop, account currency */
+    decimal margin;     /* what it binds, account currency */
+    const char *rule;   /* when volume is 0: "stop_distance", "volume_min", "margin", "equity" */
 };
 
 /* 0, or ERR_INPUT for arguments out of range (message names it), ERR_OVERFLOW. */

@@ -50,7 +50,7 @@ const char *sim_source_name(enum sim_source source); /* "recorded", "modelled" *
 struct sim_print {
     int64_t time_ms;
     decimal price, volume;
-    int buy; /* aggressor: +1, -1; always modelled */
+    int buy;                /* aggressor: +1, -1; always modelled */
     enum sim_source source; /* RECORDED: a price that the bar names; its moment is modelled */
 };
 

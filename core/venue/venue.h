@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The venue interface: how exec hands one order to a place that executes it and learns what came of
- * it. Implementations: remote (HTTP through an order lane, JSON by a Lua codec) and, in process, the
- * simulated broker.
+ * it. Implementations: remote (HTTP through an order lane, JSON by a Lua codec) and, in process,
+ * the simulated broker.
  */
 #ifndef PERIGEE_VENUE_VENUE_H
 #define PERIGEE_VENUE_VENUE_H
@@ -23,8 +23,8 @@ enum verdict_kind {
 
 struct verdict {
     enum verdict_kind kind;
-    char broker_id[32];     /* id in the answer; "" when it has none */
-    char code[32];          /* stable word: "rejected", "rate_limit", "edge_block", "timeout", "cut", ... */
+    char broker_id[32]; /* id in the answer; "" when it has none */
+    char code[32]; /* stable word: "rejected", "rate_limit", "edge_block", "timeout", "cut", ... */
     char reason[160];       /* one sentence, no secrets */
     int64_t retry_after_ms; /* 0: not said */
     int64_t sent_io_ns;     /* first byte; 0: never */
@@ -33,12 +33,13 @@ struct verdict {
 
 /* One order on its way. The caller's, embedded; must stay until done(). */
 struct venue_call {
-    const struct order *order;           /* must stay unchanged meanwhile */
+    const struct order *order; /* must stay unchanged meanwhile */
     const struct instrument *instrument;
-    int64_t deadline_io_ns; /* not sent after this; 0: none */
-    bool urgent;            /* closes: ahead of queued entries */
-    void (*sending)(struct venue_call *c);                         /* just before the first byte */
-    void (*done)(struct venue_call *c, const struct verdict *v);   /* exactly once, never inside submit */
+    int64_t deadline_io_ns;                /* not sent after this; 0: none */
+    bool urgent;                           /* closes: ahead of queued entries */
+    void (*sending)(struct venue_call *c); /* just before the first byte */
+    void (*done)(struct venue_call *c,
+                 const struct verdict *v); /* exactly once, never inside submit */
     void *arg;
     void *venue_data; /* the venue's own, NULL at submit */
 };
@@ -49,8 +50,9 @@ struct venue_ops {
     const char *name;
     /* 0, or an error: then nothing was queued, nothing will be sent and done is not called. */
     int (*submit)(struct venue *v, int account, struct venue_call *c, struct err *e);
-    bool (*withdraw)(struct venue *v, int account, struct venue_call *c); /* still queued: taken back */
-    bool (*ready)(struct venue *v, int account);   /* has a session and a warm connection */
+    bool (*withdraw)(struct venue *v, int account,
+                     struct venue_call *c);      /* still queued: taken back */
+    bool (*ready)(struct venue *v, int account); /* has a session and a warm connection */
 };
 
 #endif

@@ -40,7 +40,8 @@ config.keys = {
   { key = "paper.listen", type = "string", default = "127.0.0.1:0", text = "address of the paper broker" },
   { key = "paper.profile", type = "string", default = "strings,cookie=required",
     text = "how the paper broker behaves: strings, cookie=required|optional" },
-  { key = "paper.credentials", type = "string", text = "file of the demo logins (default <data>/sim/credentials.json)" },
+  { key = "paper.credentials", type = "string",
+    text = "file of the demo logins (default <data>/sim/credentials.json)" },
   { key = "paper.address", type = "string", text = "address of a paper broker that runs already" },
 
   { key = "strategy.file", type = "string", default = "strategies/volume_spike_scalper.lua",

@@ -14,6 +14,7 @@ local exec = require "perigee.exec"
 local exits = require "perigee.exits"
 local fs = require "perigee.fs"
 local json = require "perigee.json"
+local lineup = require "perigee.lineup"
 local ledger = require "perigee.ledger"
 local log = require "perigee.log"
 local orchestrate = require "perigee.orchestrate"
@@ -199,31 +200,6 @@ end
 
 -- ---- market and strategies -----------------------------------------------------------------------
 
-local function strategy_list()
-  local list = config.get("strategy.list") or { { file = config.get("strategy.file") } }
-  local out = {}
-  for i, entry in ipairs(list) do
-    local path = entry.file or config.get("strategy.file")
-    if not fs.exists(path) and fs.exists(process.home() .. "/" .. path) then path = process.home() .. "/" .. path end
-    out[i] = { path = path, symbol = entry.symbol or config.get("market.symbol"), params = entry.params,
-      instance = entry.name or path:match("([^/]+)%.lua$") or path,
-      library = process.home() .. "/lua/perigee/strategy" }
-  end
-  return out
-end
-
--- Nothing is started before every strategy has been checked.
-local function check_strategies(list)
-  for _, entry in ipairs(list) do
-    local ok, err = scripts.check(entry)
-    if not ok then
-      event.emit("script_loaded", { name = entry.instance, path = entry.path, ok = false, reason = err.message })
-      return fail("input", err.message)
-    end
-  end
-  return true
-end
-
 local function load_strategies(list)
   scripts.on_signal(engine.on_signal)
   scripts.on_stop(function(instance, why)
@@ -284,7 +260,8 @@ local function keep_running(name, fn, ...)
       local ok, why = xpcall(fn, debug.traceback, table.unpack(args, 1, args.n))
       if ok then return end
       log.error(name, why)
-      event.emit("notice", { level = "error", component = name, text = why:match("^[^\n]*") .. "; it is started again" })
+      event.emit("notice", { level = "error", component = name,
+        text = why:match("^[^\n]*") .. "; it is started again" })
       task.sleep(1000, "io")
     end
   end)
@@ -350,7 +327,10 @@ local function on_end()
       task.sleep(20, "io")
     end
     settle_everything(10000)
-    event.emit("notice", { level = "info", component = "engine", text = "the market has ended; all positions are closed" })
+    local left = #ledger.positions()
+    event.emit("notice", { level = left > 0 and "error" or "info", component = "engine", text = left > 0
+      and ("the market has ended; %d positions could not be closed"):format(left)
+      or "the market has ended; all positions are closed" })
     if config.get("run.exit_at_end") then engine.stop("end") end
   end)
 end
@@ -394,9 +374,12 @@ function engine.start()
   if config.get("engine.supervised") then watch_supervisor() end
   commands.register(state, engine)
 
-  local list = strategy_list()
-  local ok, err = check_strategies(list)
-  if not ok then return nil, err end
+  local list = lineup.list()
+  local ok, err = lineup.check(list)
+  if not ok then
+    event.emit("script_loaded", { ok = false, reason = err.message })
+    return nil, err
+  end
   exec.codec { encode = function(broker, order) return codec.encode(brokers[broker], order) end,
     decode = function(broker, order, answer) return codec.decode(brokers[broker], order, answer) end }
   orchestrate.guard(limits())

@@ -10,6 +10,7 @@ local fs = require "perigee.fs"
 local http = require "perigee.http"
 local journal = require "perigee.journal"
 local json = require "perigee.json"
+local lineup = require "perigee.lineup"
 local log = require "perigee.log"
 local process = require "perigee.process"
 local screen = require "perigee.console.screen"
@@ -95,10 +96,11 @@ local function check_adopted(sim)
   if tostring(sim.speed) ~= tostring(config.get("market.speed")) then
     say(("note: the paper broker that runs already goes at speed %s"):format(sim.speed))
   end
-  local seed = config.get("market.seed")
-  if seed and sim.source ~= "generator, seed " .. seed or config.get("market.tape") and sim.source:match("^generator") then
-    return fail("input", ("the paper broker of %s runs already on another market (%s); stop it or use another --data-dir")
-      :format(config.get("data.dir"), sim.source))
+  local seed, tape = config.get("market.seed"), config.get("market.tape")
+  local wanted = seed and "generator, seed " .. seed or tape and "tape " .. tape:match("[^/]*$")
+  if wanted and wanted ~= sim.source then
+    return fail("input", ("the paper broker of %s runs already on another market (%s); stop it or use another "
+      .. "--data-dir"):format(config.get("data.dir"), sim.source))
   end
   return true
 end
@@ -188,7 +190,8 @@ local function supervise()
     if state.stopping then return 0 end
     if not state.ready then return code ~= 0 and code or 1 end
     if too_many_crashes() then
-      return fail("limit", ("the engine died %d times within a minute; see the messages above"):format(#state.crashes), 1)
+      return fail("limit", ("the engine died %d times within a minute; see the messages above")
+        :format(#state.crashes), 1)
     end
     say(("engine          ended by %s; it is started again"):format(signal ~= 0 and "signal " .. signal
       or "code " .. code))
@@ -242,6 +245,8 @@ function run.start()
     return fail("input", "live trading needs armed accounts, and this version cannot arm one; run without --live "
       .. "for paper", 3)
   end
+  local sound, why = lineup.check(lineup.list())
+  if not sound then return nil, why end
   state.summary = summary.new()
   state.screen = screen.new(say, process.env("NO_COLOR") == nil and process.is_terminal())
   local err

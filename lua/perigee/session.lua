@@ -27,7 +27,16 @@ local READ_TRIES = 3
 local user_agent = "perigee/" .. process.version()
 
 --- A session that is not logged in yet.
----@param options { profile: perigee.BrokerProfile, origin: string, email: string, password: string, broker_id: string|nil, account_ids: string[]|nil, answer_timeout_ms: integer|nil }
+---@class perigee.SessionOptions
+---@field profile perigee.BrokerProfile
+---@field origin string
+---@field email string
+---@field password string
+---@field broker_id string|nil
+---@field account_ids string[]|nil          nil: all of the login
+---@field answer_timeout_ms integer|nil
+
+---@param options perigee.SessionOptions
 ---@return perigee.Session
 function session.new(options)
   log.mask(options.password)

@@ -141,7 +141,7 @@ static void test_event(void **state)
     for (int i = 0; i < 4; i++)
         loop_run_once(&w->loop, false);
     lua(w, "assert(#seen == 2)");
-    char code[400];
+    char code[1000];
     snprintf(code, sizeof code,
              "local journal = require 'perigee.journal' local n = 0\n"
              "for ev in journal.events('%s') do n = n + 1 if n == 2 then assert(ev.kind == 'signal') break end end\n"

@@ -124,9 +124,9 @@ static void test_run_file(void **state)
     assert_int_equal(run(&w, "local function f() error('oops') end f()", &result, &e), ERR_FAILED);
     assert_non_null(strstr(e.message, "main.lua:1: oops"));
     assert_null(strstr(e.message, "traceback"));
-    assert_int_equal(run(&w, "error(setmetatable({}, {__tostring = function() return 'obj' end}))",
-                         NULL, &e),
-                     ERR_FAILED);
+    assert_int_equal(
+        run(&w, "error(setmetatable({}, {__tostring = function() return 'obj' end}))", NULL, &e),
+        ERR_FAILED);
     assert_string_equal(e.message, "obj");
     assert_int_equal(run(&w, "syntax error here", NULL, &e), ERR_FAILED);
     assert_int_equal(run(&w, "\x1bLua", NULL, &e), ERR_FAILED); /* no bytecode */
@@ -144,18 +144,19 @@ static void test_modules_and_paths(void **state)
     struct err e;
     begin(&w);
     write_file(&w, "lua/mine/init.lua", "return {answer = 7}");
-    assert_int_equal(run(&w,
-                         "assert(require('mine').answer == 7)\n"
-                         "assert(not package.path:find('%./%?') and not package.path:find(';%.'))\n"
-                         "assert(not package.cpath:find('%./%?'))\n"
-                         "assert(require('cjson').decode('[1]')[1] == 1)\n"
-                         "local err = require('perigee.err')\n"
-                         "local e = err.new('limit', 'too much', 'here', 'safe')\n"
-                         "assert(tostring(e) == 'here: too much' and err.is(e) and err.is(e, 'limit'))\n"
-                         "assert(not err.is(e, 'other') and not err.is({}) and not err.is('x'))\n"
-                         "assert(not pcall(err.new, 'a', 'b', 'c', 'often'))\n",
-                         NULL, &e),
-                     0);
+    assert_int_equal(
+        run(&w,
+            "assert(require('mine').answer == 7)\n"
+            "assert(not package.path:find('%./%?') and not package.path:find(';%.'))\n"
+            "assert(not package.cpath:find('%./%?'))\n"
+            "assert(require('cjson').decode('[1]')[1] == 1)\n"
+            "local err = require('perigee.err')\n"
+            "local e = err.new('limit', 'too much', 'here', 'safe')\n"
+            "assert(tostring(e) == 'here: too much' and err.is(e) and err.is(e, 'limit'))\n"
+            "assert(not err.is(e, 'other') and not err.is({}) and not err.is('x'))\n"
+            "assert(not pcall(err.new, 'a', 'b', 'c', 'often'))\n",
+            NULL, &e),
+        0);
     end(&w);
 }
 
@@ -167,15 +168,16 @@ static void test_missing_services_are_named(void **state)
     struct host *h = host_new(&none, &e);
     assert_non_null(h);
     lua_State *L = h->L;
-    assert_int_equal(luaL_dostring(L, "local p = package.preload\n"
-                                      "local ok, m = pcall(p['perigee.clock']().market_ms)\n"
-                                      "assert(not ok and m:find('the clock service is not available'), m)\n"
-                                      "ok, m = pcall(p['perigee.http']().request, {url = 'x'})\n"
-                                      "assert(not ok and m:find('the http service'), m)\n"
-                                      "ok, m = pcall(p['perigee.task.core']().spawn, print)\n"
-                                      "assert(not ok and m:find('no loop'), m)\n"
-                                      "p['perigee.log']().error('a', 'b')\n"),
-                     LUA_OK);
+    assert_int_equal(
+        luaL_dostring(L, "local p = package.preload\n"
+                         "local ok, m = pcall(p['perigee.clock']().market_ms)\n"
+                         "assert(not ok and m:find('the clock service is not available'), m)\n"
+                         "ok, m = pcall(p['perigee.http']().request, {url = 'x'})\n"
+                         "assert(not ok and m:find('the http service'), m)\n"
+                         "ok, m = pcall(p['perigee.task.core']().spawn, print)\n"
+                         "assert(not ok and m:find('no loop'), m)\n"
+                         "p['perigee.log']().error('a', 'b')\n"),
+        LUA_OK);
     host_free(h);
 }
 
@@ -210,11 +212,13 @@ static const char *const network =
     "local server = assert(httpd.listen{handler = function(req)\n"
     "    keep = req core.sleep(1e6) return 200 end,\n"
     "  ws = {message = function(c, t) kept = c c:send(t) end}})\n"
-    "local listener = assert(sock.listen{path = path, frame = function(c, t, p) c:send(t, p) end})\n"
+    "local listener = assert(sock.listen{path = path, frame = function(c, t, p) c:send(t, p) "
+    "end})\n"
     "local url = server:address()\n"
     "core.run(function()\n"
     "  core.spawn(function() http.request{url = 'http://' .. url} end)\n"
-    "  core.spawn(function() local c = ws.connect('ws://' .. url) c:send('a') c:recv() c:recv() end)\n"
+    "  core.spawn(function() local c = ws.connect('ws://' .. url) c:send('a') c:recv() c:recv() "
+    "end)\n"
     "  core.spawn(function() local c = sock.connect(path) c:send(1, 'a') c:recv() c:recv() end)\n"
     "  core.sleep(STAGE)\n"
     "  if STAGE == 20 then assert(keep:path() == '/' and kept:pending() == 0) end\n"
@@ -252,9 +256,10 @@ static void test_warnings_are_logged(void **state)
     struct world w;
     struct err e;
     begin(&w);
-    assert_int_equal(run(&w, "setmetatable({}, {__gc = function() error('in gc') end}) collectgarbage()",
-                         NULL, &e),
-                     0);
+    assert_int_equal(
+        run(&w, "setmetatable({}, {__gc = function() error('in gc') end}) collectgarbage()", NULL,
+            &e),
+        0);
     assert_int_equal(log_count(w.log, LOG_WARN), 1);
     end(&w);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Tasks: what only C can show. Closing a host in the middle of everything, each allocation failing in
- * turn, the collector at each resume, operations of other modules, posts.
+ * Tasks: what only C can show. Closing a host in the middle of everything, each allocation failing
+ * in turn, the collector at each resume, operations of other modules, posts.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,7 +28,7 @@ struct world {
 /* Fails one allocation, counted from arming. */
 struct failing {
     bool armed;
-    long left;  /* allocations until the one that fails */
+    long left; /* allocations until the one that fails */
     bool failed;
 };
 
@@ -111,24 +111,25 @@ static void test_free_runs_close_variables(void **state)
     struct failing f = {0};
     begin(&w, &f);
     RUN(&w, prelude);
-    RUN(&w, "local q, e = task.queue(), task.event()\n"
-            "closed = 0\n"
-            "local function guard() return setmetatable({}, {__close = function()\n"
-            "  closed = closed + 1\n"
-            "  e:set(1) q:push(2)\n" /* wakes tasks that are closed next */
-            "  local ok = pcall(task.sleep, 1) assert(not ok)\n"
-            "  assert(not pcall(task.spawn, print))\n"
-            "  log.error('test', 'closed ' .. closed)\n"
-            "end}) end\n"
-            "waits = {function() return task.sleep(1e6) end, function() return q:pop() end,\n"
-            "  function() return e:wait(1e6) end, function() return task.yield() end,\n"
-            "  function() return task.settled() end, function() coroutine.yield() return true end}\n"
-            "for _, w in ipairs(waits) do\n"
-            "  local t = task.spawn(function() local g <close> = guard() while w() do end end)\n"
-            "  task.spawn(function() local g <close> = guard() t:join() task.sleep(1e6) end)\n"
-            "end\n"
-            "task.run(function() task.yield() end)\n"
-            "task.spawn(function() error('never begun') end)\n");
+    RUN(&w,
+        "local q, e = task.queue(), task.event()\n"
+        "closed = 0\n"
+        "local function guard() return setmetatable({}, {__close = function()\n"
+        "  closed = closed + 1\n"
+        "  e:set(1) q:push(2)\n" /* wakes tasks that are closed next */
+        "  local ok = pcall(task.sleep, 1) assert(not ok)\n"
+        "  assert(not pcall(task.spawn, print))\n"
+        "  log.error('test', 'closed ' .. closed)\n"
+        "end}) end\n"
+        "waits = {function() return task.sleep(1e6) end, function() return q:pop() end,\n"
+        "  function() return e:wait(1e6) end, function() return task.yield() end,\n"
+        "  function() return task.settled() end, function() coroutine.yield() return true end}\n"
+        "for _, w in ipairs(waits) do\n"
+        "  local t = task.spawn(function() local g <close> = guard() while w() do end end)\n"
+        "  task.spawn(function() local g <close> = guard() t:join() task.sleep(1e6) end)\n"
+        "end\n"
+        "task.run(function() task.yield() end)\n"
+        "task.spawn(function() error('never begun') end)\n");
     assert_int_equal(tasks_count(w.host), 13);
     uint64_t before = log_count(w.log, LOG_ERROR);
     struct log *log = w.log;
@@ -422,9 +423,10 @@ static void test_collector_at_each_resume(void **state)
         RUN(&w, "assert(result == 'cancelled', tostring(result))");
         RUN(&w, "collectgarbage('generational')");
     }
-    RUN(&w, "task.run(function() for i = 1, 50 do\n" /* handles die while their tasks live */
-            "  task.spawn(function() task.yield() task.self() return {} end) task.yield() end end)\n"
-            "task.run(task.settled)");
+    RUN(&w,
+        "task.run(function() for i = 1, 50 do\n" /* handles die while their tasks live */
+        "  task.spawn(function() task.yield() task.self() return {} end) task.yield() end end)\n"
+        "task.run(task.settled)");
     assert_int_equal(tasks_count(w.host), 0);
     assert_false(lua_flag(&w, "nothing"));
     end(&w);

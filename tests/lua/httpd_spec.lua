@@ -17,7 +17,10 @@ describe("httpd and http", function()
     local seen
     serving({
       handler = function(req)
-        seen = { req:method(), req:path(), req:query(), req:header("x-in"), req:body(), req:peer(), req:gone(), req:header("none") }
+        seen = {
+          req:method(), req:path(), req:query(), req:header("x-in"), req:body(), req:peer(), req:gone(),
+          req:header("none"),
+        }
         return 201, { { "Set-Cookie", "a=1" }, { "Set-Cookie", "b=2" } }, "out\0put"
       end,
     }, function(base)

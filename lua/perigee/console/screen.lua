@@ -71,7 +71,8 @@ function show.engine_ready(self, e)
     self.write(("strategy %s version %s on %s"):format(s.instance, s.version, s.symbol))
   end
   self.write("")
-  self.write(paint(self, "bold", ("%-12s %-30s %8s %16s %9s"):format("account", "user", "currency", "balance", "leverage")))
+  self.write(paint(self, "bold", ("%-12s %-30s %8s %16s %9s"):format("account", "user", "currency", "balance",
+    "leverage")))
   for _, a in ipairs(accounts) do
     self.currency[a.id] = a.currency
     self.write(("%-12s %-30s %8s %16s %9s"):format(a.id, a.user:match(":(.*)$") or a.user, a.currency,
@@ -91,12 +92,14 @@ function show.signal_refused(self, e)
 end
 
 function show.risk_refused(self, e)
-  line(self, e, "refused", ("signal #%d, account %s: %s (%s)"):format(e.signal, e.account, e.reason or "", e.rule or ""))
+  line(self, e, "refused", ("signal #%d, account %s: %s (%s)"):format(e.signal, e.account, e.reason or "",
+    e.rule or ""))
 end
 
 function show.batch_done(self, e)
-  line(self, e, "fan-out", ("signal #%d  sent %d  accepted %d  rejected %d  unknown %d  skew %.2f ms  all %.2f ms"):format(
-    e.signal or 0, e.sent, e.accepted, e.rejected, e.unknown, (e.skew_us or 0) / 1000, (e.elapsed_us or 0) / 1000))
+  local form = "signal #%d  sent %d  accepted %d  rejected %d  unknown %d  skew %.2f ms  all %.2f ms"
+  line(self, e, "fan-out", form:format(e.signal or 0, e.sent, e.accepted, e.rejected, e.unknown,
+    (e.skew_us or 0) / 1000, (e.elapsed_us or 0) / 1000))
 end
 
 function show.intent(self, e) self.orders[e.order] = e end
@@ -110,8 +113,9 @@ end
 
 function show.order_unknown(self, e)
   local o = self.orders[e.order] or {}
-  line(self, e, paint(self, "yellow", "UNKNOWN"), ("order %d, account %s, %s %s: %s; the broker's lists will tell"):format(
-    e.order, o.account or "?", o.op or "", o.symbol or "", e.cause or ""))
+  local form = "order %d, account %s, %s %s: %s; the broker's lists will tell"
+  line(self, e, paint(self, "yellow", "UNKNOWN"), form:format(e.order, o.account or "?", o.op or "", o.symbol or "",
+    e.cause or ""))
 end
 
 function show.order_accepted(self, e) self.orders[e.order] = nil end
@@ -132,8 +136,8 @@ end
 function show.position_closed(self, e)
   local currency = self.currency[e.account] or "?"
   self.realised[currency] = decimal.new(self.realised[currency] or "0") + decimal.new(e.net or "0")
-  line(self, e, "exit", ("%-12s %-8s %s at %s  %s %s   running %s"):format(e.account, e.reason or "?", e.volume, e.price,
-    signed(self, e.net or "0"), currency, running(self)))
+  line(self, e, "exit", ("%-12s %-8s %s at %s  %s %s   running %s"):format(e.account, e.reason or "?", e.volume,
+    e.price, signed(self, e.net or "0"), currency, running(self)))
 end
 
 function show.feed(self, e)
@@ -163,9 +167,9 @@ end
 function Screen:close(summary, seconds)
   local o = summary.orders
   self.write("")
-  self.write(("%d bars, %d signals (%d traded), %d orders sent, %d accepted, %d rejected, %d unknown, %d fills, %.1f s"):format(
-    summary.bars, summary.signals, summary.signals_traded, o.sent, o.accepted, o.rejected, o.unknown, summary.fills,
-    seconds))
+  local form = "%d bars, %d signals (%d traded), %d orders sent, %d accepted, %d rejected, %d unknown, %d fills, %.1f s"
+  self.write(form:format(summary.bars, summary.signals, summary.signals_traded, o.sent, o.accepted, o.rejected,
+    o.unknown, summary.fills, seconds))
   self.write(("result %s"):format(running(self)))
 end
 

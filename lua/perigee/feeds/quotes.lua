@@ -34,7 +34,14 @@ end
 
 --- Polls until cancelled. `pick` gives a session and an account that are open; `on_marked` runs after each
 --- round. A task of its own.
----@param options { pick: (fun(): perigee.Session|nil, table|nil), symbols: string[], canonical: table, period: integer, on_marked: fun() }
+---@class perigee.QuotePoll
+---@field pick fun(): perigee.Session|nil, table|nil
+---@field symbols string[]
+---@field canonical table<string, string>
+---@field period integer   market ms
+---@field on_marked fun()
+
+---@param options perigee.QuotePoll
 function quotes.run(options)
   local due = clock.market_ms()
   while true do

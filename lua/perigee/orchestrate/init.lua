@@ -65,12 +65,11 @@ function orchestrate.execute(signal, accounts, limits, quotes)
   sized = {}
   for _, account in ipairs(accounts) do
     local leg, rule, reason = size(signal, account, side, limits, quotes)
-    local ok, err = nil, nil
     if leg then
-      ok, err = batch:add(leg)
-      if not ok then rule, reason = "leg", err.message end
+      local ok, err = batch:add(leg)
+      if not ok then leg, rule, reason = nil, "leg", err.message end
     end
-    if not ok then refuse(signal, account, rule, reason) end
+    if not leg then refuse(signal, account, rule, reason) end
   end
   if #batch == 0 then return nil, { code = "no_legs", message = "no account can take the signal" } end
   local report, err = batch:submit()

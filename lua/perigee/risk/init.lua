@@ -28,7 +28,10 @@ local risk = {}
 --- Largest share of equity that a trade may ever risk, whatever the configuration says.
 risk.CEILING = 0.05
 
----@type { name: string, check: fun(leg: perigee.RiskLeg, account: perigee.RiskAccount, limits: perigee.RiskLimits): string|nil }[]
+---A check: the reason for a refusal, or nil.
+---@alias perigee.RiskCheck fun(leg: perigee.RiskLeg, account: perigee.RiskAccount, limits: table): string|nil
+
+---@type { name: string, check: perigee.RiskCheck }[]
 risk.checks = {
   { name = "trading_disabled", check = function(_, _, limits)
     if not limits.trading_enabled then return "trading is switched off" end
@@ -63,7 +66,7 @@ risk.checks = {
   { name = "risk_per_trade", check = function(_, account, limits)
     if not account.risk_money then return "the loss at the stop is not known" end
     local most = math.min(limits.per_trade, risk.CEILING) * account.equity
-    if not (account.risk_money <= most * (1 + 1e-9)) then
+    if account.risk_money ~= account.risk_money or account.risk_money > most * (1 + 1e-9) then
       return ("%.2f at risk is more than %.2f"):format(account.risk_money, most)
     end
   end },
