@@ -337,3 +337,8 @@ int log_level_parse(const char *text, enum log_level *out)
     }
     return ERR_INPUT;
 }
+
+void log_set_level(struct log *log, enum log_level least)
+{
+    log->least = least;
+}

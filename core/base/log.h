@@ -26,6 +26,7 @@ void log_unmask(struct log *log, const char *secret);
 /* A NULL log is silent. */
 void log_write(struct log *log, enum log_level level, const char *component, const char *format,
                ...) __attribute__((format(printf, 4, 5)));
+void log_set_level(struct log *log, enum log_level least);
 /* How many lines of this level were written so far (tests fail on unexpected errors). */
 uint64_t log_count(const struct log *log, enum log_level level);
 int log_level_parse(const char *text, enum log_level *out); /* "debug", "info", "warn", "error" */

@@ -66,6 +66,9 @@ static int configure(struct process *p, const struct process_options *options, s
                            options->override_count, e);
     if (rc)
         return rc;
+    enum log_level level;
+    if (log_level_parse(settings_text(p->settings, "log.level", "warn"), &level) == 0)
+        log_set_level(p->log, level);
     const char *data = settings_text(p->settings, "data.dir", "var");
     rc = file_make_dirs(data, e);
     if (rc) /* a folder that cannot be used is wrong input, whatever the kernel's reason */

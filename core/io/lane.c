@@ -409,7 +409,7 @@ static void note_failure(struct lane *lane, const char *message)
     lane->failures++;
     lane->failed_at = now_ns(lane);
     if (lane->failures == 2) {
-        log_write(lane->loop->log, LOG_WARN, "lane", "no connection to %s: %s; trying on",
+        log_write(lane->loop->log, LOG_INFO, "lane", "no connection to %s: %s; trying on",
                   lane->origin, message);
     }
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Batches of perigee.exec: legs are added, one submit sends them all and yields until they have
- * settled. The userdata owns the batch; __gc and __close free it, which cancels only what is queued.
+ * settled. The userdata owns the batch; __gc and __close free it, which cancels only what is
+ * queued.
  */
 #include <lauxlib.h>
 #include <string.h>
@@ -14,12 +15,12 @@
 #define BATCH_META "perigee.batch"
 
 struct batch_box {
-    struct batch *batch;            /* NULL: closed */
-    struct exec_hub *hub;           /* whose list it is in */
-    struct batch_box *prev, *next;  /* open ones */
-    struct task_op *op;             /* of the task that waits in submit; NULL: none */
+    struct batch *batch;           /* NULL: closed */
+    struct exec_hub *hub;          /* whose list it is in */
+    struct batch_box *prev, *next; /* open ones */
+    struct task_op *op;            /* of the task that waits in submit; NULL: none */
     bool submitted;
-    struct err e;                   /* of a failed submit */
+    struct err e; /* of a failed submit */
 };
 
 static void box_close(struct batch_box *box)
@@ -91,7 +92,8 @@ int batch_create(lua_State *L)
     domain_only(L, 1, "batch", names);
     lua_Integer signal = domain_integer(L, 1, "batch", "signal", 0);
     lua_Integer deadline = domain_integer(L, 1, "batch", "deadline_ms", 0);
-    luaL_argcheck(L, signal >= 0 && deadline >= 0, 1, "signal and deadline_ms must not be negative");
+    luaL_argcheck(L, signal >= 0 && deadline >= 0, 1,
+                  "signal and deadline_ms must not be negative");
     enum settle settle = check_settle(L);
     struct batch_box *box = lua_newuserdatauv(L, sizeof *box, 0);
     memset(box, 0, sizeof *box);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * perigee.book: an order book of one symbol. Prices go in and out as numbers and are kept as points.
+ * perigee.book: an order book of one symbol. Prices go in and out as numbers and are kept as
+ * points.
  */
 #include <lauxlib.h>
 #include <math.h>

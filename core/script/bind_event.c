@@ -3,7 +3,8 @@
  * perigee.event: writing events to the stream, reading frames, and listening to what was committed.
  *
  * The stream has one subscriber for the whole state; it makes one table of each event and hands it
- * to every function by a protected call. A function that fails is logged and called again next time.
+ * to every function by a protected call. A function that fails is logged and called again next
+ * time.
  */
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 #include "script/domain.h"
 #include "script/task.h"
 
-static const char hub_key;    /* registry: struct hub userdata, its uservalue the list of functions */
+static const char hub_key; /* registry: struct hub userdata, its uservalue the list of functions */
 static const char thread_key; /* registry: coroutine for the calls */
 
 struct hub {
@@ -171,7 +172,7 @@ static int dispatch(lua_State *L)
     struct hub *hub = lua_touserdata(L, 1);
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &hub_key) != LUA_TUSERDATA)
         return 0;
-    lua_getiuservalue(L, -1, 1); /* 3: functions */
+    lua_getiuservalue(L, -1, 1);   /* 3: functions */
     domain_push_event(L, hub->ev); /* 4 */
     /* Who subscribes meanwhile hears of the next event. */
     lua_Integer count = (lua_Integer)lua_rawlen(L, 3);
@@ -278,9 +279,9 @@ static int subscribe(lua_State *L)
 int luaopen_perigee_event(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"emit", emit},     {"commit", commit}, {"seq", seq},     {"decode", decode},
-        {"encode", encode}, {"json", json},     {"kinds", kinds}, {"subscribe", subscribe},
-        {NULL, NULL}};
+        {"emit", emit},     {"commit", commit},       {"seq", seq},
+        {"decode", decode}, {"encode", encode},       {"json", json},
+        {"kinds", kinds},   {"subscribe", subscribe}, {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }

@@ -26,7 +26,8 @@ struct need_wait {
     bool listed; /* in the hub's list */
 };
 
-/* A task in edit. exec cannot take its callback back, so a cancelled caller leaves the struct to it. */
+/* A task in edit. exec cannot take its callback back, so a cancelled caller leaves the struct to
+ * it. */
 struct edit_wait {
     struct task_op *op; /* NULL: the caller went away */
     bool done;          /* exec will not call any more */
@@ -97,11 +98,12 @@ static const char *push_headers(lua_State *L)
     return lua_tostring(L, -1);
 }
 
-/* session(account, {broker=, origin=, prefix=, headers=, answer_timeout_ms=} | nil) -> true | nil, err */
+/* session(account, {broker=, origin=, prefix=, headers=, answer_timeout_ms=} | nil) -> true | nil,
+ * err */
 static int session(lua_State *L)
 {
-    static const char *const names[] = {"broker",  "origin",            "prefix",
-                                        "headers", "answer_timeout_ms", NULL};
+    static const char *const names[] = {
+        "broker", "origin", "prefix", "headers", "answer_timeout_ms", NULL};
     struct remote *remote = BIND_SERVICE(L, remote);
     int account = domain_check_account(L, 1);
     struct err e = {0};
@@ -319,8 +321,8 @@ static int need_start(struct host *h, struct need_wait *w, int64_t ms, bool mark
                   : timer_start_io(&w->timer, ms);
 }
 
-/* next_need(account[, timeout_ms[, "market"|"io"]]) -> true | false at the time-out; yields. Something
- * that is needed already answers at once. */
+/* next_need(account[, timeout_ms[, "market"|"io"]]) -> true | false at the time-out; yields.
+ * Something that is needed already answers at once. */
 static int next_need(lua_State *L)
 {
     static const char *const clocks[] = {"market", "io", NULL};
@@ -333,8 +335,8 @@ static int next_need(lua_State *L)
     int64_t from;
     struct task_op *op = task_begin(L, "exec.next_need");
     struct need_wait *w = calloc(1, sizeof *w);
-    *op = (struct task_op){.push = need_push, .cancel = need_cancel, .release = need_release,
-                           .data = w};
+    *op = (struct task_op){
+        .push = need_push, .cancel = need_cancel, .release = need_release, .data = w};
     if (!w) {
         op->cancel = NULL;
         op->status = ERR_NOMEM;
@@ -422,24 +424,23 @@ void host_set_exec(struct host *h, struct exec *exec, struct remote *remote)
 
 int luaopen_perigee_exec(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"codec", codec_register},
-        {"risk", risk_register},
-        {"session", session},
-        {"batch", batch_create},
-        {"close", close_position},
-        {"edit", edit_position},
-        {"observe_positions", observe_positions},
-        {"observe_closed", observe_closed},
-        {"observe_balance", observe_balance},
-        {"needs", needs},
-        {"next_need", next_need},
-        {"suspect", suspect},
-        {"budget_take", budget_take},
-        {"stop_entries", stop_entries},
-        {"entries_stopped", entries_stopped},
-        {"in_flight", in_flight},
-        {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"codec", codec_register},
+                                         {"risk", risk_register},
+                                         {"session", session},
+                                         {"batch", batch_create},
+                                         {"close", close_position},
+                                         {"edit", edit_position},
+                                         {"observe_positions", observe_positions},
+                                         {"observe_closed", observe_closed},
+                                         {"observe_balance", observe_balance},
+                                         {"needs", needs},
+                                         {"next_need", next_need},
+                                         {"suspect", suspect},
+                                         {"budget_take", budget_take},
+                                         {"stop_entries", stop_entries},
+                                         {"entries_stopped", entries_stopped},
+                                         {"in_flight", in_flight},
+                                         {NULL, NULL}};
     struct host *h = host_of(L);
     if (!h->slots[SLOT_EXEC]) {
         struct exec_hub *hub = lua_newuserdatauv(L, sizeof *hub, 0);

@@ -328,8 +328,7 @@ static int entry_pending(lua_State *L)
 {
     struct ledger *l = ledger_of(L);
     int a = domain_check_account(L, 1);
-    int i = ledger_instrument_canonical(l, ledger_account_at(l, a)->broker,
-                                        luaL_checkstring(L, 2));
+    int i = ledger_instrument_canonical(l, ledger_account_at(l, a)->broker, luaL_checkstring(L, 2));
     lua_pushboolean(L, i >= 0 && ledger_entry_pending(l, a, i));
     return 1;
 }
@@ -365,8 +364,8 @@ static int size_money(const struct ledger *l, int index, struct sizing_input *in
     if (rc == 0 && in->free_margin.v < 0)
         in->free_margin = decimal_raw(0);
     if (rc == 0)
-        rc = ledger_convert(l, a->broker, in->instrument->quote, a->currency,
-                            &in->quote_to_account, e);
+        rc = ledger_convert(l, a->broker, in->instrument->quote, a->currency, &in->quote_to_account,
+                            e);
     if (rc != 0 && e->code == 0)
         (void)err_set(e, rc, "account %s: its money is out of range", a->id);
     in->leverage = a->leverage;

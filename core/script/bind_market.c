@@ -22,7 +22,7 @@ struct hub {
     lua_State *thread;
     struct market *market; /* where it listens; NULL: nowhere */
     int handle;
-    int symbol;            /* of the bar being told */
+    int symbol; /* of the bar being told */
     int64_t timeframe;
     const struct bar *bar;
 };
@@ -120,8 +120,8 @@ static int print(lua_State *L)
     return answer(L, market_print(m, index, &p), "the print's price or volume is out of range");
 }
 
-/* The point of a symbol's book. A symbol without depth yet gets its book by depth that is older than
- * everything, which the market drops. */
+/* The point of a symbol's book. A symbol without depth yet gets its book by depth that is older
+ * than everything, which the market drops. */
 static double book_point_of(lua_State *L, struct market *m, int index)
 {
     struct err e = {0};
@@ -157,9 +157,9 @@ static int advance(lua_State *L)
 
 static int warm(lua_State *L)
 {
-    static const char *const names[] = {"open_ms",    "open",        "high",   "low",
-                                        "close",      "volume",      "buy_volume", "sell_volume",
-                                        "prints",     "side",        "close_ms", NULL};
+    static const char *const names[] = {"open_ms", "open",   "high",       "low",
+                                        "close",   "volume", "buy_volume", "sell_volume",
+                                        "prints",  "side",   "close_ms",   NULL};
     struct market *m = market_of(L);
     int index = check_symbol(L, m, 1);
     int64_t timeframe = domain_check_timeframe(L, 2);
@@ -178,8 +178,9 @@ static int warm(lua_State *L)
     luaL_argcheck(L, prints >= 0 && prints <= UINT32_MAX, 3, "bar.prints is out of range");
     bar.prints = (uint32_t)prints;
     bar.side = (uint8_t)opt_side(L, domain_opt_string(L, 3, "bar", "side", "none"));
-    luaL_argcheck(L, bar.low > 0 && bar.low <= bar.open && bar.low <= bar.close &&
-                         bar.high >= bar.open && bar.high >= bar.close,
+    luaL_argcheck(L,
+                  bar.low > 0 && bar.low <= bar.open && bar.low <= bar.close &&
+                      bar.high >= bar.open && bar.high >= bar.close,
                   3, "the bar's prices contradict each other");
     return answer(L, market_warm(m, index, timeframe, &bar),
                   "history must come oldest first and before live bars");

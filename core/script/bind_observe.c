@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a policy read at the broker, handed to exec: rows of Lua tables become arrays of structs whose
- * strings stay the tables'. The arrays belong to the collector, so a raise leaks nothing.
+ * What a policy read at the broker, handed to exec: rows of Lua tables become arrays of structs
+ * whose strings stay the tables'. The arrays belong to the collector, so a raise leaks nothing.
  */
 #include <lauxlib.h>
 #include <string.h>
@@ -90,8 +90,8 @@ static void read_close(lua_State *L, int at, struct seen_close *r)
 int observe_closed(lua_State *L)
 {
     static const char *const names[] = {
-        "id",   "uid",    "symbol", "side",       "volume", "open_price", "price",     "stop",
-        "target", "profit", "commission", "swap", "opened_ms", "closed_ms", "partial", NULL};
+        "id",     "uid",    "symbol",     "side", "volume",    "open_price", "price",   "stop",
+        "target", "profit", "commission", "swap", "opened_ms", "closed_ms",  "partial", NULL};
     struct exec *x = BIND_SERVICE(L, exec);
     int account = domain_check_account(L, 1);
     lua_Integer begun = luaL_checkinteger(L, 2);

@@ -362,12 +362,9 @@ static int list(lua_State *L)
 
 int luaopen_perigee_scripts(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"load", load},
-                                         {"check", check},
-                                         {"on_signal", set_on_signal},
-                                         {"on_stop", set_on_stop},
-                                         {"list", list},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"load", load},           {"check", check}, {"on_signal", set_on_signal},
+        {"on_stop", set_on_stop}, {"list", list},   {NULL, NULL}};
     static const luaL_Reg methods[] = {
         {"info", script_info}, {"unload", script_unload}, {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", script_gc}, {NULL, NULL}};

@@ -111,8 +111,8 @@ static size_t check_inputs(lua_State *L, int arg, const struct ta_info *ta)
         size_t length = lua_rawlen(L, -1);
         lua_pop(L, 1);
         if (i > 0 && length != n)
-            luaL_error(L, "ta.run: input %d has %d values, input 1 has %d", (int)i + 1,
-                       (int)length, (int)n);
+            luaL_error(L, "ta.run: input %d has %d values, input 1 has %d", (int)i + 1, (int)length,
+                       (int)n);
         n = length;
     }
     if (n > MAX_VALUES)
@@ -141,8 +141,8 @@ static int run(lua_State *L)
     check_options(L, 2, ta, options);
     size_t n = check_inputs(L, 3, ta);
     /* One block for all columns, owned by the collector. */
-    double *block = lua_newuserdatauv(
-        L, (ta->input_count + ta->output_count) * (n ? n : 1) * sizeof *block, 0);
+    double *block =
+        lua_newuserdatauv(L, (ta->input_count + ta->output_count) * (n ? n : 1) * sizeof *block, 0);
     const double *inputs[TA_MAX_INPUTS];
     double *outputs[TA_MAX_OUTPUTS];
     for (size_t i = 0; i < ta->input_count; i++) {

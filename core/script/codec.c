@@ -25,20 +25,42 @@ enum { UP_FN = 1, UP_TABLE, UP_ANSWER, UP_TEXTS };
 enum { TEXT_VOLUME, TEXT_PRICE, TEXT_STOP, TEXT_TARGET, TEXTS };
 enum { UP_KEYS = UP_TEXTS + TEXTS };
 
-static const char *const order_keys[] = {"id",     "op",       "symbol",        "side",
-                                         "volume", "price",    "stop",          "target",
-                                         "position", "volume_digits", "price_digits"};
-enum { O_ID, O_OP, O_SYMBOL, O_SIDE, O_VOLUME, O_PRICE, O_STOP, O_TARGET, O_POSITION, O_VDIGITS,
-       O_PDIGITS, ORDER_KEYS };
+static const char *const order_keys[] = {
+    "id",   "op",     "symbol",   "side",          "volume",      "price",
+    "stop", "target", "position", "volume_digits", "price_digits"};
+enum {
+    O_ID,
+    O_OP,
+    O_SYMBOL,
+    O_SIDE,
+    O_VOLUME,
+    O_PRICE,
+    O_STOP,
+    O_TARGET,
+    O_POSITION,
+    O_VDIGITS,
+    O_PDIGITS,
+    ORDER_KEYS
+};
 
-static const char *const answer_keys[] = {"status", "body", "kind", "broker_id", "code", "reason",
-                                          "retry_after_ms"};
+static const char *const answer_keys[] = {"status", "body",   "kind",          "broker_id",
+                                          "code",   "reason", "retry_after_ms"};
 enum { A_STATUS = ORDER_KEYS, A_BODY, A_KIND, A_ID, A_CODE, A_REASON, A_RETRY, CODEC_KEYS };
 
 static const char *const leg_keys[] = {"account", "canonical", "symbol", "side",  "volume",
                                        "price",   "stop",      "target", "signal"};
-enum { L_ACCOUNT, L_CANONICAL, L_SYMBOL, L_SIDE, L_VOLUME, L_PRICE, L_STOP, L_TARGET, L_SIGNAL,
-       LEG_KEYS };
+enum {
+    L_ACCOUNT,
+    L_CANONICAL,
+    L_SYMBOL,
+    L_SIDE,
+    L_VOLUME,
+    L_PRICE,
+    L_STOP,
+    L_TARGET,
+    L_SIGNAL,
+    LEG_KEYS
+};
 
 /* Stack of a policy's coroutine. */
 enum { AT_HANDLER = 1, AT_FIRST, AT_SECOND };
@@ -48,9 +70,9 @@ struct policy {
     lua_State *thread; /* anchored in the registry */
     int calling;       /* calls under way */
     struct {
-        int64_t v;  /* units of 10^-8 */
-        bool there; /* the upvalue holds its text */
-    } texts[2][TEXTS]; /* of the first and the second closure */
+        int64_t v;                     /* units of 10^-8 */
+        bool there;                    /* the upvalue holds its text */
+    } texts[2][TEXTS];                 /* of the first and the second closure */
     const struct codec_answer *answer; /* being decoded; NULL: none */
 };
 
@@ -109,8 +131,8 @@ static void put_decimal(lua_State *L, struct policy *p, int closure, int table, 
     lua_rawset(L, table);
 }
 
-static void put_order(lua_State *L, struct policy *p, int closure, int table,
-                      const struct order *o, const struct instrument *i)
+static void put_order(lua_State *L, struct policy *p, int closure, int table, const struct order *o,
+                      const struct instrument *i)
 {
     put_integer(L, table, O_ID, (lua_Integer)o->id);
     put_string(L, table, O_OP, order_op_name(o->op));
@@ -133,8 +155,8 @@ static void put_order(lua_State *L, struct policy *p, int closure, int table,
 static const char *result(lua_State *L, int index, const char *what, size_t *n)
 {
     if (lua_type(L, index) != LUA_TSTRING)
-        luaL_error(L, "the codec's encode returned %s as %s, not a string",
-                   luaL_typename(L, index), what);
+        luaL_error(L, "the codec's encode returned %s as %s, not a string", luaL_typename(L, index),
+                   what);
     return lua_tolstring(L, index, n);
 }
 
@@ -385,8 +407,7 @@ static int risk_body(lua_State *L)
     lua_pushvalue(L, 2);
     lua_call(L, 1, 3);
     if (!lua_isboolean(L, 3))
-        return luaL_error(L, "the risk policy returned %s, not true or false",
-                          luaL_typename(L, 3));
+        return luaL_error(L, "the risk policy returned %s, not true or false", luaL_typename(L, 3));
     c->passes = lua_toboolean(L, 3);
     if (!c->passes) {
         copy_text(c->rule, 32, L, 4, "risk");
@@ -420,8 +441,8 @@ struct risk_ops host_risk(struct host *h)
 /* Pushes a closure of body over function, tables, texts and keys onto the policy's coroutine. The
  * tables and the function come from the stack of L. */
 static void push_closure(lua_State *L, lua_State *T, lua_CFunction body, int function, int table,
-                         int answer, const char *const *keys, const char *const *more, int key_count,
-                         int more_count)
+                         int answer, const char *const *keys, const char *const *more,
+                         int key_count, int more_count)
 {
     lua_pushvalue(L, function);
     lua_pushvalue(L, table);

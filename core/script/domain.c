@@ -132,8 +132,7 @@ void domain_only(lua_State *L, int index, const char *what, const char *const *n
 
 static int wrong(lua_State *L, int index, const char *what, const char *name, const char *wanted)
 {
-    return luaL_error(L, "%s.%s: %s expected, got %s", what, name, wanted,
-                      luaL_typename(L, index));
+    return luaL_error(L, "%s.%s: %s expected, got %s", what, name, wanted, luaL_typename(L, index));
 }
 
 const char *domain_opt_string(lua_State *L, int index, const char *what, const char *name,
@@ -173,8 +172,7 @@ lua_Integer domain_integer(lua_State *L, int index, const char *what, const char
     return i;
 }
 
-double domain_number(lua_State *L, int index, const char *what, const char *name,
-                     double otherwise)
+double domain_number(lua_State *L, int index, const char *what, const char *name, double otherwise)
 {
     double x = otherwise;
     int type = lua_getfield(L, index, name);
@@ -198,8 +196,7 @@ bool domain_bool(lua_State *L, int index, const char *what, const char *name)
     return x;
 }
 
-bool domain_field_decimal(lua_State *L, int index, const char *what, const char *name,
-                          decimal *out)
+bool domain_field_decimal(lua_State *L, int index, const char *what, const char *name, decimal *out)
 {
     *out = decimal_raw(0);
     bool there = lua_getfield(L, index, name) != LUA_TNIL;

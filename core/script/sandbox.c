@@ -7,8 +7,8 @@
  * the instance's name, texts of tables and functions carry no address, finalizers and weak tables
  * are refused.
  *
- * Limits: a script may still run for ever; stopping it is the watchdog's work. C functions cannot be
- * interrupted, so their inputs are capped (sandbox_text.c).
+ * Limits: a script may still run for ever; stopping it is the watchdog's work. C functions cannot
+ * be interrupted, so their inputs are capped (sandbox_text.c).
  */
 #include <ctype.h>
 #include <lauxlib.h>
@@ -271,8 +271,8 @@ static void copy(lua_State *L, int from, const char *const *names)
 
 static void add_base(lua_State *L, int env)
 {
-    static const char *const kept[] = {"assert",   "error",  "ipairs", "pcall",    "xpcall",
-                                       "select",   "type",   "rawget", "rawequal", "rawlen",
+    static const char *const kept[] = {"assert",   "error",        "ipairs",   "pcall",    "xpcall",
+                                       "select",   "type",         "rawget",   "rawequal", "rawlen",
                                        "tonumber", "getmetatable", "_VERSION", NULL};
     static const luaL_Reg own[] = {{"tostring", sandbox_tostring},
                                    {"print", l_print},
@@ -296,11 +296,11 @@ static void add_base(lua_State *L, int env)
 static void add_libraries(lua_State *L, int env)
 {
     static const char *const math[] = {
-        "abs", "acos", "asin", "atan", "ceil", "cos", "deg", "exp", "floor", "fmod", "huge", "log",
-        "max", "maxinteger", "min", "mininteger", "modf", "pi", "rad", "sin", "sqrt", "tan",
-        "tointeger", "type", "ult", NULL};
-    static const char *const coroutine[] = {"close",   "create", "isyieldable", "resume",
-                                            "running", "status", "wrap",        "yield", NULL};
+        "abs",  "acos", "asin", "atan", "ceil",       "cos",  "deg",        "exp",  "floor",
+        "fmod", "huge", "log",  "max",  "maxinteger", "min",  "mininteger", "modf", "pi",
+        "rad",  "sin",  "sqrt", "tan",  "tointeger",  "type", "ult",        NULL};
+    static const char *const coroutine[] = {"close",  "create", "isyieldable", "resume", "running",
+                                            "status", "wrap",   "yield",       NULL};
     static const char *const utf8[] = {"char", "charpattern", "codepoint", "codes",
                                        "len",  "offset",      NULL};
     const struct {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * pairs and next in a stable order: numbers, then strings by their bytes, then false and true. A key
- * of any other type has no order that would be the same in the next run, so it raises.
+ * pairs and next in a stable order: numbers, then strings by their bytes, then false and true. A
+ * key of any other type has no order that would be the same in the next run, so it raises.
  *
- * pairs takes a picture of the keys when it begins: keys that are removed meanwhile are skipped, new
- * ones are not visited. next costs time proportional to the size of the table.
+ * pairs takes a picture of the keys when it begins: keys that are removed meanwhile are skipped,
+ * new ones are not visited. next costs time proportional to the size of the table.
  */
 #include <lauxlib.h>
 #include <stdlib.h>

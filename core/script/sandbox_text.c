@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * String and table functions of the sandbox. C functions cannot be interrupted, so the work that one
- * call can do is bounded before it begins: results of string.rep, the product of text and pattern
- * for matching, the range of table functions, and lengths that a metatable invents.
+ * String and table functions of the sandbox. C functions cannot be interrupted, so the work that
+ * one call can do is bounded before it begins: results of string.rep, the product of text and
+ * pattern for matching, the range of table functions, and lengths that a metatable invents.
  */
 #include <lauxlib.h>
 #include <lualib.h>
@@ -123,10 +123,10 @@ static int l_format(lua_State *L)
 
 void sandbox_push_string(lua_State *L)
 {
-    static const char *const kept[] = {"byte", "char",    "len", "lower",
+    static const char *const kept[] = {"byte", "char",    "len",   "lower",
                                        "sub",  "reverse", "upper", NULL};
-    static const luaL_Reg capped[] = {{"rep", l_rep},       {"find", l_find},   {"match", l_match},
-                                      {"gmatch", l_gmatch}, {"gsub", l_match},  {"format", l_format},
+    static const luaL_Reg capped[] = {{"rep", l_rep},       {"find", l_find},  {"match", l_match},
+                                      {"gmatch", l_gmatch}, {"gsub", l_match}, {"format", l_format},
                                       {NULL, NULL}};
     lua_pushcfunction(L, luaopen_string);
     lua_call(L, 0, 1);
@@ -146,8 +146,7 @@ void sandbox_push_string(lua_State *L)
 /* The first argument must not invent its length. */
 static void check_length(lua_State *L)
 {
-    if (lua_istable(L, 1) && !sandbox_frozen(L, 1) &&
-        luaL_getmetafield(L, 1, "__len") != LUA_TNIL)
+    if (lua_istable(L, 1) && !sandbox_frozen(L, 1) && luaL_getmetafield(L, 1, "__len") != LUA_TNIL)
         luaL_error(L, "table functions do not take a table with __len");
 }
 

@@ -2,8 +2,8 @@
  *
  * The life of a strategy: loading, events from the market, stopping alone on an error.
  *
- * A signal is handed on after the handler has returned, outside of Lua. Freeing a strategy inside of
- * one of its own callbacks is allowed: it ends when the outermost call from C is over.
+ * A signal is handed on after the handler has returned, outside of Lua. Freeing a strategy inside
+ * of one of its own callbacks is allowed: it ends when the outermost call from C is over.
  */
 #include "script/strategy.h"
 
@@ -26,8 +26,8 @@ int strategy_fault(struct strategy *s, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    (void)err_set(&e, ERR_INPUT, "%s:%s%s", s->file,
-                  text[0] >= '0' && text[0] <= '9' ? "" : " ", text);
+    (void)err_set(&e, ERR_INPUT, "%s:%s%s", s->file, text[0] >= '0' && text[0] <= '9' ? "" : " ",
+                  text);
     lua_pushstring(s->L, e.message);
     return lua_error(s->L);
 }

@@ -24,31 +24,31 @@
 enum handler { ON_BAR, ON_QUOTE, ON_PRINT, ON_BOOK, HANDLERS };
 
 struct strategy {
-    lua_State *L;         /* stack: 1 message handler */
-    struct market *m;     /* NULL: only checked */
+    lua_State *L;     /* stack: 1 message handler */
+    struct market *m; /* NULL: only checked */
     struct log *log;
-    int symbol_index;     /* in the market */
-    int listener;         /* market handle; -1: not listening */
-    size_t used, limit;   /* bytes of the state */
-    struct rng rng;       /* math.random */
+    int symbol_index;   /* in the market */
+    int listener;       /* market handle; -1: not listening */
+    size_t used, limit; /* bytes of the state */
+    struct rng rng;     /* math.random */
     char path[512], library[512];
-    char file[96];        /* last part of path: how errors name the script */
+    char file[96]; /* last part of path: how errors name the script */
     char instance[64], symbol[32];
     char name[64], version[32]; /* manifest */
     char hash[17];
     bool running;
-    bool dying;           /* freed inside of its own call: ends after it */
-    int depth;            /* calls from C under way */
+    bool dying;                          /* freed inside of its own call: ends after it */
+    int depth;                           /* calls from C under way */
     int64_t frames[STRATEGY_MAX_FRAMES]; /* timeframes of on_bar, ms */
     size_t frame_count;
-    bool has[HANDLERS];   /* handlers that the script defines */
+    bool has[HANDLERS];                      /* handlers that the script defines */
     int indicators[STRATEGY_MAX_INDICATORS]; /* market handles */
     size_t indicator_count;
-    struct str text;      /* of the script; freed after loading */
-    struct str params;    /* canonical JSON of those in force */
+    struct str text;             /* of the script; freed after loading */
+    struct str params;           /* canonical JSON of those in force */
     struct str conditions, plan; /* of the signal */
-    struct str trace;     /* traceback of the newest error */
-    bool has_signal;      /* signal was filled by the call under way */
+    struct str trace;            /* traceback of the newest error */
+    bool has_signal;             /* signal was filled by the call under way */
     struct strategy_signal signal;
     strategy_signal_fn on_signal;
     strategy_stop_fn on_stop;
@@ -59,7 +59,8 @@ struct strategy *strategy_of(lua_State *L);
 /* Calls fn(L) with a pointer at stack 1, protected. The message goes to *e as ERR_INPUT. */
 int strategy_protect(struct strategy *s, lua_CFunction fn, void *arg, struct err *e);
 /* Raises "file: text". MAY LONGJMP */
-int strategy_fault(struct strategy *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int strategy_fault(struct strategy *s, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* The state with its sandboxed environment; NULL: out of memory. */
 lua_State *sandbox_new(struct strategy *s);

@@ -17,7 +17,7 @@ static const char *const type_names[] = {"number", "integer", "boolean", "string
 struct param {
     const char *name;
     enum type type;
-    int schema;      /* stack index of its table */
+    int schema; /* stack index of its table */
     bool has_min, has_max;
     double min, max;
 };
@@ -108,8 +108,7 @@ static void check_choice(lua_State *L, const struct param *p, const char *text)
         }
         lua_concat(L, 2);
     }
-    strategy_fault(self(L), "params.%s: \"%s\" is none of:%s", p->name, text,
-                   lua_tostring(L, -1));
+    strategy_fault(self(L), "params.%s: \"%s\" is none of:%s", p->name, text, lua_tostring(L, -1));
 }
 
 /* Checks the value at the top and replaces it by one of the parameter's type. */

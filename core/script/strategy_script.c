@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * From the text of a script to something that can be called: manifest, load phase, checks of what it
- * returned, indicators, init, and the closure that is called for each event.
+ * From the text of a script to something that can be called: manifest, load phase, checks of what
+ * it returned, indicators, init, and the closure that is called for each event.
  */
 #include <ctype.h>
 #include <lauxlib.h>
@@ -15,8 +15,8 @@
 static const char closure_key; /* registry: the event closure */
 
 static const char *const handler_names[HANDLERS] = {"on_bar", "on_quote", "on_print", "on_book"};
-static const char *const definition_fields[] = {
-    "params", "timeframes", "indicators", "init", "on_bar", "on_quote", "on_print", "on_book"};
+static const char *const definition_fields[] = {"params", "timeframes", "indicators", "init",
+                                                "on_bar", "on_quote",   "on_print",   "on_book"};
 #define FIELDS (sizeof definition_fields / sizeof definition_fields[0])
 
 /* ---- manifest ---- */

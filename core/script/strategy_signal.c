@@ -14,9 +14,8 @@
 #define MAX_DEPTH 8
 #define MAX_HOLDING ((lua_Integer)366 * 86400000) /* ms */
 
-static const char *const fields[] = {"action",     "price",    "stop",   "target",
-                                     "confidence", "strength", "reason", "holding_ms",
-                                     "conditions", "plan"};
+static const char *const fields[] = {"action",   "price",  "stop",       "target",     "confidence",
+                                     "strength", "reason", "holding_ms", "conditions", "plan"};
 #define FIELDS (sizeof fields / sizeof fields[0])
 static const char *const condition_fields[] = {"name", "value", "threshold", "source", "pass"};
 

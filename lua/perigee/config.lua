@@ -3,6 +3,7 @@
 -- Precedence: command line, environment, file, defaults. docs/configuration.md is made from this table.
 
 local fs = require "perigee.fs"
+local log = require "perigee.log"
 local process = require "perigee.process"
 
 local config = {}
@@ -339,6 +340,7 @@ function config.resolve(file, overrides)
   local flat = { _shown = shown(values, origins) }
   for _, k in ipairs(config.keys) do
     local value = values[k.key]
+    if value ~= nil and k.secret then log.mask(value) end
     if value ~= nil and k.type ~= "list" then
       if math.type(value) == "float" then value = ("%.17g"):format(value) end
       flat[k.key] = tostring(value)

@@ -187,7 +187,7 @@ function engine.on_signal(signal)
   if signal.action == "CLOSE" then return end
   local now = limits()
   local ok, rule, reason = risk.accepts({ action = signal.action, age_ms = clock.market_ms() - (signal.time_ms
-    or clock.market_ms()) }, now, state.stopping)
+    or clock.market_ms()) }, now, state.stopping or exec.entries_stopped())
   if not ok then
     event.emit("signal_refused", { signal = signal.id, rule = rule, reason = reason })
     return
@@ -354,7 +354,7 @@ local function run_feed(feed, url)
       repeat
         task.sleep(500, "io")
         if state.stopping then return end
-        again = reference.connect(url)
+        again = reference.connect(url, feed.reached)
       until again
       feed = again
       feed:set_clock()

@@ -68,8 +68,8 @@ local function adopt_sim()
   return { address = row.address, pid = math.tointeger(row.pid), source = row.source, speed = row.speed }
 end
 
-local function sim_args()
-  local args = { "sim", "--listen", config.get("paper.listen"), "--data-dir", config.get("data.dir"),
+local function sim_args(address)
+  local args = { "sim", "--listen", address or config.get("paper.listen"), "--data-dir", config.get("data.dir"),
     "--accounts", tostring(config.get("paper.accounts")), "--profile", config.get("paper.profile"),
     "--credentials", config.get("paper.credentials"), "--speed", config.get("market.speed") }
   add(args, "--config", config.file())
@@ -78,10 +78,12 @@ local function sim_args()
   return args
 end
 
-local function start_sim()
-  local handle, err = child.spawn { file = program(), args = sim_args() }
+local function start_sim(address)
+  local handle, err = child.spawn { file = program(), args = sim_args(address) }
   if not handle then return nil, err end
+  state.starting = handle
   local line = handle:line(60000)
+  state.starting = nil
   local row = line and json.decode(line)
   if type(row) ~= "table" then
     local code = handle:wait(1000)
@@ -118,6 +120,27 @@ local function find_sim()
   if not sim then return nil, err end
   say(("paper broker    http://%s (pid %d), %s, speed %s"):format(sim.address, sim.pid, sim.source, sim.speed))
   return sim
+end
+
+-- A paper broker that died is started again at its address, where the engine looks for it.
+local function keep_sim()
+  while not state.stopping do
+    local sim = state.sim
+    if sim.child then
+      sim.child:wait()
+    else
+      while child.alive(sim.pid) and not state.stopping do task.sleep(500, "io") end
+    end
+    if state.stopping then return end
+    say("paper broker    died; it is started again")
+    local again, err = start_sim(sim.address)
+    if again then
+      state.sim = again
+    else
+      say("paper broker    " .. err.message)
+      task.sleep(1000, "io")
+    end
+  end
 end
 
 -- ---- engine --------------------------------------------------------------------------------------
@@ -174,7 +197,7 @@ end
 
 -- Runs engines until one ends in order. Returns the exit code of the whole.
 local function supervise()
-  while true do
+  while not state.stopping do
     local engine, err = start_engine()
     if not engine then return nil, err end
     state.engine = engine
@@ -196,6 +219,7 @@ local function supervise()
     say(("engine          ended by %s; it is started again"):format(signal ~= 0 and "signal " .. signal
       or "code " .. code))
   end
+  return 0
 end
 
 -- ---- start and stop ------------------------------------------------------------------------------
@@ -254,15 +278,23 @@ function run.start()
   if not state.seq then return fail("input", err.message, 3) end
   say(("perigee %s      paper, data in %s"):format(process.version(), config.get("data.dir")))
   state.sim, err = find_sim()
-  if not state.sim then return nil, err end
+  if not state.sim then
+    if not state.stopping then return nil, err end
+    process.stop(state.stopping, 0)
+    return true
+  end
   local seconds = config.get("run.seconds")
   if seconds then
     task.spawn(function()
       if task.sleep(math.floor(seconds * 1000), "io") then run.stop("time") end
     end)
   end
+  local keeper = task.spawn(keep_sim)
   local code
   code, err = supervise()
+  state.stopping = state.stopping or "end"
+  keeper:cancel()
+  keeper:join()
   if not code then
     stop_sim()
     return nil, err
@@ -278,8 +310,8 @@ function run.stop(reason)
   if state.engine then
     say("stopping: no new entries")
     state.engine:kill(SIGTERM)
-  elseif not state.sim then
-    process.stop(reason, 0)
+  elseif state.starting then
+    state.starting:kill(SIGTERM)
   end
 end
 

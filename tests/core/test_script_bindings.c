@@ -54,7 +54,7 @@ static int setup(void **state)
                                      .stream = w->stream,
                                      .ledger = w->ledger,
                                      .market = w->market,
-                                     .home = "/nowhere"};
+                                     .home = PERIGEE_HOME_DEFAULT};
     w->host = host_new(&services, &e);
     assert_non_null(w->host);
     *state = w;
@@ -364,12 +364,107 @@ static void test_scripts(void **state)
         "collectgarbage()\n");
 }
 
+/* ---- a batch, over a venue that accepts on the next turn ---- */
+
+struct fake {
+    struct timer timer;
+    struct venue_call *calls[8];
+    int count;
+};
+
+static void fake_answer(void *arg)
+{
+    struct fake *f = arg;
+    int n = f->count;
+    f->count = 0;
+    for (int i = 0; i < n; i++) {
+        struct verdict v = {.kind = VERDICT_ACCEPTED, .broker_id = "W1"};
+        v.sent_io_ns = v.done_io_ns = clock_io_ns(f->timer.loop->clock);
+        f->calls[i]->sending(f->calls[i]);
+        f->calls[i]->done(f->calls[i], &v);
+    }
+}
+
+static int fake_submit(struct venue *v, int account, struct venue_call *c, struct err *e)
+{
+    struct fake *f = (struct fake *)(void *)v;
+    (void)account;
+    (void)e;
+    f->calls[f->count++] = c;
+    return timer_start_io(&f->timer, 0);
+}
+
+static bool fake_withdraw(struct venue *v, int account, struct venue_call *c)
+{
+    (void)v;
+    (void)account;
+    (void)c;
+    return false;
+}
+
+static bool fake_ready(struct venue *v, int account)
+{
+    (void)v;
+    (void)account;
+    return true;
+}
+
+static void test_batch(void **state)
+{
+    static const struct venue_ops ops = {"fake", fake_submit, fake_withdraw, fake_ready};
+    struct world *w = *state;
+    struct err e = {0};
+    struct fake fake = {.count = 0};
+    timer_init(&fake.timer, &w->loop, fake_answer, &fake);
+    lua(w, USE FILL);
+    struct exec_config config = {.loop = &w->loop,
+                                 .clock = &w->clock,
+                                 .log = w->log,
+                                 .stream = w->stream,
+                                 .ledger = w->ledger,
+                                 .venue_ops = &ops,
+                                 .venue = (struct venue *)(void *)&fake,
+                                 .risk = host_risk(w->host)};
+    struct exec *x = exec_new(&config, &e);
+    assert_non_null(x);
+    host_set_exec(w->host, x, NULL);
+    assert_int_equal(exec_start(x, &e), 0);
+    lua(w, USE
+        "local task = require 'perigee.task' exec.risk(function(leg) return leg.volume ~= '0.03', 'three', 'no' end)\n"
+        "fails('settle: all, first or deadline', exec.batch, { settle = 'x' })\n"
+        "local leg = { account = 'A1', canonical = 'BTCUSD', side = 'BUY', volume = '0.01', price = 50000, stop = 49000, target = 51000 }\n"
+        "local none, err = exec.batch({}):add { account = 'zz', canonical = 'BTCUSD', side = 'BUY', volume = 1, price = 1 }\n"
+        "assert(not none and err.code == 'notfound')\n"
+        "fails('leg.price', function() exec.batch({}):add { account = 'A1', canonical = 'BTCUSD', side = 'BUY', volume = 1 } end)\n"
+        "done = {}\n"
+        "task.spawn(function()\n"
+        "  do local b <close> = assert(exec.batch { signal = 3 }) assert(b:add(leg)) assert(#b == 1)\n"
+        "    local r, err = b:submit() assert(r, tostring(err)) done.report = r\n"
+        "    fails('submitted already', b.submit, b) end\n"
+        "  leg.volume = '0.03' local b = exec.batch {} b:add(leg) done.refused = b:submit() b:close()\n"
+        "  fails('closed', b.submit, b) done.all = true end)\n"
+        "task.spawn(function() done.need = exec.next_need('A1', 5000, 'io') end)\n"
+        "task.spawn(function() exec.next_need('A1', 1, 'io') done.short = true end)\n"
+        "kept = exec.batch {} fails('', function() kept:submit() end) collectgarbage()\n");
+    for (int i = 0; i < 400; i++)
+        loop_run_once(&w->loop, false);
+    lua(w, "local r = done.report assert(r.sent == 1 and r.accepted == 1 and #r.legs == 1 and r.signal == 3)\n"
+           "local l = r.legs[1] assert(l.account == 'A1' and l.state == 'ACCEPTED' and l.broker_id == 'W1' and not l.refused)\n"
+           "assert(l.order and l.sent_us >= 0 and r.volume == '0.01')\n"
+           "local f = done.refused assert(f.refused == 1 and f.legs[1].refused and f.legs[1].state == 'REFUSED')\n"
+           "assert(done.all and done.need == true)\n");
+    host_set_exec(w->host, NULL, NULL);
+    timer_stop(&fake.timer);
+    exec_free(x);
+    lua(w, USE "fails('closed', function() return #kept end) fails('not available', exec.batch, {})");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(test_event),       TEST(test_ledger), TEST(test_market),
                                        TEST(test_ta_and_book), TEST(test_codec),  TEST(test_risk),
-                                       TEST(test_scripts)};
+                                       TEST(test_scripts),     TEST(test_batch)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- The codec passes every golden transcript: it writes the documented requests and reads what answers mean.
 
 local clock = require "perigee.clock"
@@ -138,6 +139,24 @@ describe("the codec and the transcripts of writes:", function()
       end)
     end
   end
+end)
+
+describe("the codec's verdicts", function()
+  it("carry words that the journal knows", function()
+    local function code(status, headers, body)
+      return codec.decode(brokers.paper, { op = "open" }, { status = status, body = body or "",
+        header = header_of({ headers = headers or {} }) }).code
+    end
+    assert.equal("unauthorised", code(401))
+    assert.equal("rate_limit", code(429))
+    assert.equal("edge_block", code(403, { { "cf-mitigated", "challenge" } }))
+    assert.equal("status_403", code(403))
+    assert.equal("status_502", code(502))
+    assert.equal("status_404", code(404))
+    assert.equal("rejected", code(422, nil, '{"status":"REJECTED"}'))
+    assert.equal("unreadable", code(200, nil, "<html>"))
+    assert.equal("partial_success", code(200, nil, '{"status":"PARTIAL_SUCCESS"}'))
+  end)
 end)
 
 describe("the codec's texts:", function()

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- For specs of the paper broker: a broker with a real market and book, without sockets, and a client of it.
 
 local json = require "perigee.json"

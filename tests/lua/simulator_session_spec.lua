@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- The paper broker's doors: who may do what, until when, and how often.
 
 local clock = require "perigee.clock"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- The paper broker answers the golden transcripts' requests in the documented shape, with a real market and
 -- book behind it. Nothing of the codec is used here.
 

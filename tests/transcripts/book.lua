@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Golden transcripts: the lists that say what is really there. See session.lua for the form.
 
 local JSON = { { "Content-Type", "application/json" } }

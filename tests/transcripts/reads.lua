@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Golden transcripts: money and market data. See session.lua for the form. Paths are those after
 -- /mtr-api/<system>; each request carries Auth-trading-api and the co-auth cookie.
 

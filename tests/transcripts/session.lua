@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Golden transcripts of the Match-Trader Platform API: sessions. Written from the documented protocol, with
 -- values of our own. Each: what is asked (`call`, `args`), the request, an answer, and what the answer means.
 -- Neither the codec nor the simulator is a source of anything here.

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Documented shapes of answers: names of members and their types, in the typing "strings" (the trading engine's
 -- figures are texts, market data are numbers). A member that may be missing is not listed. Members that are not
 -- listed may be there.

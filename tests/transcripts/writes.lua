@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Golden transcripts: writes. `requests`: orders and the exact bytes that ask for them (order of members as
 -- documented; prices and volumes as JSON numbers without an exponent, except the volume of a full close,
 -- which is a text with the instrument's places). `answers`: what a broker may say and what it means; the same

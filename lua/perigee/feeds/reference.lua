@@ -43,13 +43,16 @@ local function expect(self, kind, timeout_ms)
   end
 end
 
---- Connects and reads the greeting. Yields.
+--- Connects and reads the greeting. What is older than `known_until` (market ms) was told before and is passed
+--- over. Yields.
 ---@param url string       "ws://127.0.0.1:port/reference"
+---@param known_until integer|nil
 ---@return perigee.Reference|nil, table|nil err
-function reference.connect(url)
+function reference.connect(url, known_until)
   local conn, err = ws.connect(url)
   if not conn then return nil, err end
   local self = setmetatable({ conn = conn, url = url, pending = {} }, Feed)
+  self.known_until = known_until or math.mininteger
   conn:send('{"subscribe":true}')
   local hello
   hello, err = expect(self, "hello", 10000)
@@ -93,9 +96,13 @@ end
 local function apply(self, message)
   local symbol, side = self.symbol, self.hello.side
   local prints, quotes, depth = market.print, market.quote, market.depth
+  local known = self.known_until
   for _, e in ipairs(message.e) do
     local kind, t = e[1], e[2] // 1 | 0
     if self.granted then clock.advance(t) end
+    if t < known then
+      kind = "known" -- told before the connection was lost: a broker that was killed lives its last minute again
+    end
     if kind == "p" then
       prints(symbol, t, e[3], e[4], e[5] // 1 | 0, side)
     elseif kind == "q" then

@@ -88,7 +88,7 @@ end
 ---@param stopping boolean
 ---@return boolean passes, string|nil rule, string|nil reason
 function risk.accepts(signal, limits, stopping)
-  if stopping then return false, "stopping", "the engine is stopping" end
+  if stopping then return false, "entries_stopped", "no new entries are taken" end
   if not limits.trading_enabled then return false, "trading_disabled", "trading is switched off" end
   if signal.age_ms > limits.max_signal_age * 1000 then
     return false, "signal_age", ("the signal is %.1f s old"):format(signal.age_ms / 1000)

@@ -1,0 +1,95 @@
+-- SPDX-License-Identifier: MIT
+-- Exits that the engine adds: what is decided, and what is then closed.
+
+local names = { "perigee.exits", "perigee.exec", "perigee.ledger", "perigee.clock", "perigee.log" }
+
+describe("exits", function()
+  local exits, kept, positions, closed, refuse, now, warnings
+
+  before_each(function()
+    kept, positions, closed, refuse, now, warnings = {}, {}, {}, {}, 1000000, {}
+    for _, name in ipairs(names) do kept[name] = package.loaded[name] or false end
+    package.loaded["perigee.exits"] = nil
+    package.loaded["perigee.ledger"] = { positions = function() return positions end }
+    package.loaded["perigee.clock"] = { market_ms = function() return now end }
+    package.loaded["perigee.log"] = { warn = function(_, text) warnings[#warnings + 1] = text end }
+    package.loaded["perigee.exec"] = { close = function(account, id, reason)
+      if refuse[id] then return nil, { code = "state", message = "cannot" } end
+      closed[#closed + 1] = { account, id, reason }
+      return true
+    end }
+    exits = require "perigee.exits"
+  end)
+
+  after_each(function()
+    for name, module in pairs(kept) do package.loaded[name] = module or nil end
+  end)
+
+  local function position(changes)
+    local p = { id = "W1", account = "1", canonical = "BTCUSD", side = "BUY", ours = true, closing = false,
+      opened_ms = now - 300000, holding_ms = 300000 }
+    for key, value in pairs(changes or {}) do p[key] = value end
+    positions[#positions + 1] = p
+    return p
+  end
+
+  it("a position is overdue when its holding time has passed, to the millisecond", function()
+    assert.is_true(exits.overdue({ opened_ms = 0, holding_ms = 300000 }, 300000))
+    assert.is_true(exits.overdue({ opened_ms = 0, holding_ms = 300000 }, 900000))
+    assert.is_false(exits.overdue({ opened_ms = 0, holding_ms = 300000 }, 299999))
+    assert.is_false(exits.overdue({ opened_ms = 5, holding_ms = 300000 }, 300000))
+  end)
+
+  it("a position without a holding time is never overdue", function()
+    assert.is_false(exits.overdue({ opened_ms = 0, holding_ms = 0 }, 1 << 50))
+  end)
+
+  it("a signal speaks against the other side, CLOSE against both", function()
+    local expected = { OPEN_LONG = { BUY = false, SELL = true }, OPEN_SHORT = { BUY = true, SELL = false },
+      CLOSE = { BUY = true, SELL = true } }
+    for action, sides in pairs(expected) do
+      for side, opposes in pairs(sides) do assert.equal(opposes, exits.opposes(action, side)) end
+    end
+  end)
+
+  it("a sweep closes what is overdue, of ours, once", function()
+    position()
+    position { id = "W2", opened_ms = now - 299999 }
+    position { id = "W3", ours = false }
+    position { id = "W4", closing = true }
+    position { id = "W5", account = "2", side = "SELL" }
+    position { id = "W6", holding_ms = 0 }
+    assert.equal(2, exits.sweep())
+    assert.same({ { "1", "W1", "time" }, { "2", "W5", "time" } }, closed)
+  end)
+
+  it("a signal closes what it speaks against, on its symbol", function()
+    position()
+    position { id = "W2", side = "SELL" }
+    position { id = "W3", canonical = "EURUSD" }
+    position { id = "W4", ours = false }
+    position { id = "W5", closing = true }
+    assert.equal(1, exits.on_signal { action = "OPEN_SHORT", symbol = "BTCUSD" })
+    assert.same({ { "1", "W1", "opposite" } }, closed)
+    assert.equal(2, exits.on_signal { action = "CLOSE", symbol = "BTCUSD" })
+    assert.equal(0, exits.on_signal { action = "OPEN_LONG", symbol = "GBPUSD" })
+  end)
+
+  it("all closes all of ours, with the reason", function()
+    position()
+    position { id = "W2", side = "SELL", canonical = "EURUSD" }
+    position { id = "W3", ours = false }
+    assert.equal(2, exits.all("end"))
+    assert.same({ { "1", "W1", "end" }, { "1", "W2", "end" } }, closed)
+  end)
+
+  it("one close that fails is told and keeps no other from being closed", function()
+    position()
+    position { id = "W2" }
+    refuse.W1 = true
+    assert.equal(1, exits.all("manual"))
+    assert.same({ { "1", "W2", "manual" } }, closed)
+    assert.equal(1, #warnings)
+    assert.matches("W1", warnings[1])
+  end)
+end)
