@@ -17,9 +17,10 @@ handlers.ping = { changes = false, run = function() return "pong" end }
 
 handlers.accounts = { changes = false, run = function(_, state)
   local rows = {}
-  for i, id in ipairs(state.order) do
+  for _, id in ipairs(state.fleet and state.fleet.ids or {}) do
     local a = ledger.account(id)
-    rows[i] = { id = id, user = a.user, currency = a.currency, balance = a.balance, equity = (ledger.equity(id)),
+    rows[#rows + 1] = a and { id = id, user = a.user, currency = a.currency, balance = a.balance,
+      equity = (ledger.equity(id)),
       open_positions = a.open_positions, trades = a.trades }
   end
   return json.array(rows)

@@ -239,7 +239,19 @@ local function read_file(path, values, origins)
   end
 end
 
+-- Names of the environment, as the kernel keeps them.
+local function environment_names()
+  local names = {}
+  for name in (fs.read("/proc/self/environ") or ""):gmatch("([^=%z]+)=[^%z]*") do names[#names + 1] = name end
+  return names
+end
+
 local function read_environment(values, origins)
+  for _, name in ipairs(environment_names()) do
+    local section, key = name:match("^PERIGEE__([A-Z0-9]+)__([A-Z0-9_]+)$")
+    key = section and (section .. "." .. key):lower()
+    if name:match("^PERIGEE__") and not by_key[key or ""] then return unknown(key or name, "environment " .. name) end
+  end
   for _, k in ipairs(config.keys) do
     local long = "PERIGEE__" .. k.key:upper():gsub("%.", "__")
     for _, name in ipairs({ k.env or long, long }) do
@@ -301,12 +313,17 @@ local function shown(values, origins)
   return table.concat(lines, "\n") .. "\n"
 end
 
+local function weight(origin)
+  return origin == "command line" and 3 or origin:sub(1, 1) == "$" and 2 or 1
+end
+
 local function finish(values, origins)
   if values["market.tape"] and values["market.seed"] then
-    -- The command line speaks over the file: the one that was said last in precedence wins.
-    if origins["market.seed"] == "command line" and origins["market.tape"] ~= "command line" then
+    -- The one that was said with more weight wins: command line over environment over file.
+    local seed, tape = weight(origins["market.seed"]), weight(origins["market.tape"])
+    if seed > tape then
       values["market.tape"] = nil
-    elseif origins["market.tape"] == "command line" and origins["market.seed"] ~= "command line" then
+    elseif tape > seed then
       values["market.seed"] = nil
     else
       return "configuration: market.tape and market.seed exclude each other; give one"

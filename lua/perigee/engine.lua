@@ -12,7 +12,7 @@ local commands = require "perigee.commands"
 local event = require "perigee.event"
 local exec = require "perigee.exec"
 local exits = require "perigee.exits"
-local fs = require "perigee.fs"
+local fleet = require "perigee.fleet"
 local json = require "perigee.json"
 local lineup = require "perigee.lineup"
 local ledger = require "perigee.ledger"
@@ -23,20 +23,16 @@ local quotes = require "perigee.feeds.quotes"
 local reference = require "perigee.feeds.reference"
 local risk = require "perigee.risk"
 local scripts = require "perigee.scripts"
-local session = require "perigee.session"
 local task = require "perigee.task"
-local watch = require "perigee.watch"
 local wire = require "perigee.wire"
 
 local engine = {}
 
-local LOGINS_AT_ONCE = 16
 local HISTORY = { { "1s", 900 }, { "1m", 500 }, { "5m", 200 }, { "15m", 100 } }
 
 local state = {
-  sessions = {},   -- perigee.Session, in the order of the credentials
-  accounts = {},   -- { session =, account = } by account id
-  order = {},      -- account ids in the order of the credentials
+  fleet = nil,     -- perigee.Fleet
+  feed = nil,      -- perigee.Reference
   strategies = {}, -- handles
   quotes = basis.new(),
   next_signal = 1,
@@ -47,89 +43,23 @@ local function fail(code, message)
   return nil, { code = code, message = message, source = "engine", retry = "no" }
 end
 
--- ---- accounts ------------------------------------------------------------------------------------
-
--- The logins of a credentials file: one entry for each login, with its accounts.
-local function read_credentials(path)
-  local text, err = fs.read(path)
-  if not text then return fail("unreachable", ("the logins in %s cannot be read: %s"):format(path, err.message)) end
-  local rows = json.decode(text)
-  if type(rows) ~= "table" or #rows == 0 then return fail("input", path .. ": holds no list of logins") end
-  local logins, by_email = {}, {}
-  for i, row in ipairs(rows) do
-    if type(row) ~= "table" or type(row.email) ~= "string" or type(row.password) ~= "string" then
-      return fail("input", ("%s: entry %d lacks email or password"):format(path, i))
-    end
-    local login = by_email[row.email]
-    if not login then
-      login = { email = row.email, password = row.password, broker_id = row.brokerId, account_ids = {} }
-      by_email[row.email] = login
-      logins[#logins + 1] = login
-    end
-    login.account_ids[#login.account_ids + 1] = tostring(row.tradingAccountId)
-  end
-  return logins
-end
-
-local function register(s)
-  event.emit("user_added", { user = s.user, broker = s.profile.name })
-  for _, account in ipairs(s.accounts) do
-    event.emit("account_added", { account = account.id, user = s.user, broker = s.profile.name,
-      currency = account.currency, leverage = account.leverage, system = account.system, group = account.group })
-    state.accounts[account.id] = { session = s, account = account }
-  end
-end
-
--- Logs all in at once; each failure is its login's alone.
-local function login_all(profile, origin)
-  local path = config.get("paper.credentials")
-  local logins, err = read_credentials(path)
-  if not logins then return nil, err end
-  local jobs = {}
-  for i, login in ipairs(logins) do
-    local s = session.new { profile = profile, origin = origin, email = login.email, password = login.password,
-      broker_id = login.broker_id, account_ids = login.account_ids,
-      answer_timeout_ms = config.get("orders.answer_timeout_ms") }
-    state.sessions[i] = s
-    jobs[i] = function() return s:login() end
-  end
-  for i, result in ipairs(task.all(jobs, LOGINS_AT_ONCE)) do
-    if not result.ok then error(("login of %s: %s"):format(state.sessions[i].user, tostring(result.err)), 0) end
-  end
-  local open = 0
-  for _, s in ipairs(state.sessions) do
-    if s.token then
-      register(s)
-      open = open + 1
-    end
-  end
-  if open == 0 then
-    return fail("unreachable", ("not one of %d logins succeeded at %s: %s"):format(#logins, origin,
-      state.sessions[1].last_error or "no answer"))
-  end
-  for _, s in ipairs(state.sessions) do
-    for _, account in ipairs(s.accounts) do state.order[#state.order + 1] = account.id end
-  end
-  return open
-end
-
-local function pick()
-  for _, s in ipairs(state.sessions) do
-    if s.open and s.accounts[1] then return s, s.accounts[1] end
-  end
-end
+-- ---- the broker ----------------------------------------------------------------------------------
 
 -- Contract data of everything that is needed: the traded symbols and the pairs that convert to the accounts'
 -- currencies. Only what is new or changed is journalled.
 local function load_instruments(symbols)
-  local s, account = pick()
+  local s, account = state.fleet:pick()
+  if not s then return fail("unreachable", "no session is open") end
   local answer, err = s:read(account, codec.instruments())
   if not answer then return nil, err end
   local rows, skipped = codec.read_instruments(answer.body, s.profile.name)
   if not rows then return nil, skipped end
   if skipped > 0 then log.warn("engine", skipped .. " instruments could not be read and were left out") end
   local currencies, wanted = { USD = true }, {}
-  for _, id in ipairs(state.order) do currencies[ledger.account(id).currency] = true end
+  for _, id in ipairs(state.fleet.ids) do
+    local a = ledger.account(id)
+    if a then currencies[a.currency] = true end
+  end
   for _, name in ipairs(symbols) do wanted[name] = true end
   for _, row in ipairs(rows) do
     if wanted[row.canonical] then currencies[row.quote] = true end
@@ -172,14 +102,6 @@ local function emit_signal(signal)
     conditions = signal.conditions, plan = signal.plan })
 end
 
-local function active_accounts()
-  local list = {}
-  for _, id in ipairs(state.order) do
-    if state.accounts[id].session.open then list[#list + 1] = id end
-  end
-  return list
-end
-
 --- A signal's whole way: journal, exits that it causes, risk, fan-out. Runs as a task of its own.
 function engine.on_signal(signal)
   emit_signal(signal)
@@ -192,7 +114,7 @@ function engine.on_signal(signal)
     event.emit("signal_refused", { signal = signal.id, rule = rule, reason = reason })
     return
   end
-  local report, err = orchestrate.execute(signal, active_accounts(), now, state.quotes)
+  local report, err = orchestrate.execute(signal, state.fleet:active(), now, state.quotes)
   if not report then
     event.emit("signal_refused", { signal = signal.id, rule = tostring(err.code), reason = err.message })
   end
@@ -219,7 +141,8 @@ end
 
 -- The broker's candles beside the reference's bars: a mapping of symbols that is wrong shows here.
 local function check_basis(feed)
-  local s, account = pick()
+  local s, account = state.fleet:pick()
+  if not s then return end
   local instrument = ledger.instrument(s.profile.name, feed.hello.symbol)
   local now = math.tointeger(feed.hello.now)
   local answer, err = s:read(account, codec.candles(instrument.symbol, "1m", now - 10 * 60000, now))
@@ -269,29 +192,26 @@ end
 
 -- ---- start and stop ------------------------------------------------------------------------------
 
-local function ready(feed)
-  local accounts, strategies = {}, {}
-  for _, id in ipairs(state.order) do
-    local a = ledger.account(id)
-    accounts[#accounts + 1] = json.object { { "id", json.string(id) }, { "user", json.string(a.user) },
-      { "currency", json.string(a.currency) }, { "leverage", json.number(a.leverage) },
-      { "balance", json.string(a.balance) }, { "equity", json.string(a.equity) } }
-  end
-  for _, handle in ipairs(state.strategies) do
+local function ready(feed, broker)
+  local strategies = {}
+  for i, handle in ipairs(state.strategies) do
     local info = handle:info()
-    strategies[#strategies + 1] = json.object { { "instance", json.string(info.instance) },
+    strategies[i] = json.object { { "instance", json.string(info.instance) },
       { "version", json.string(info.version) }, { "hash", json.string(info.hash) },
       { "symbol", json.string(info.symbol) } }
   end
-  event.emit("engine_ready", { accounts = json.list(accounts), strategies = json.list(strategies),
-    broker = state.sessions[1].profile.name, clock = clock.mode(), market = feed.hello.source })
+  event.emit("engine_ready", { accounts = state.fleet:describe(), strategies = json.list(strategies), broker = broker,
+    clock = clock.mode(), market = feed.hello.source })
+  event.commit()
 end
 
 local function settle_everything(limit_ms)
   local until_ms = clock.io_ms() + limit_ms
   while clock.io_ms() < until_ms do
     local waiting = exec.in_flight() > 0
-    for _, id in ipairs(state.order) do waiting = waiting or exec.needs(id) ~= nil end
+    for _, id in ipairs(state.fleet and state.fleet:active() or {}) do
+      waiting = waiting or exec.needs(id) ~= nil
+    end
     if not waiting then return true end
     task.sleep(10, "io")
   end
@@ -362,93 +282,125 @@ local function run_feed(feed, url)
   end)
 end
 
---- Starts the engine. Returns when trading has begun; everything goes on in tasks.
-function engine.start()
-  local address = config.get("paper.address")
-  if not address then
-    return fail("usage", "the engine needs a broker: give --broker HOST:PORT, or use perigee run")
+-- An engine that has traded before does not give up on a broker that is away: its positions need it. A first
+-- start that cannot reach what it needs says so and ends.
+local function insist(fn)
+  local patient = ledger.last_ids().order > 0
+  while true do
+    local result, err = fn()
+    if result or not patient or err.code == "input" or state.stopping then return result, err end
+    log.warn("engine", err.message .. "; trying again")
+    task.sleep(1000, "io")
   end
-  local profile, origin = brokers.paper, "http://" .. address
-  event.emit("engine_started", { version = process.version(), mode = "paper", pid = process.pid(),
-    clock = config.get("market.speed") })
-  if config.get("engine.supervised") then watch_supervisor() end
-  commands.register(state, engine)
+end
 
-  local list = lineup.list()
-  local ok, err = lineup.check(list)
-  if not ok then
-    event.emit("script_loaded", { ok = false, reason = err.message })
-    return nil, err
-  end
-  exec.codec { encode = function(broker, order) return codec.encode(brokers[broker], order) end,
-    decode = function(broker, order, answer) return codec.decode(brokers[broker], order, answer) end }
-  orchestrate.guard(limits())
-  state.next_signal = ledger.last_ids().signal + 1
-
-  local url = "ws://" .. address .. "/reference"
-  local feed
-  feed, err = reference.connect(url)
-  if not feed then return fail("unreachable", ("the reference feed at %s: %s"):format(address, err.message)) end
-  feed:set_clock()
-  ok, err = login_all(profile, origin)
-  if not ok then return nil, err end
-
+local function symbols_of(list)
   local symbols, seen = {}, {}
   for _, entry in ipairs(list) do
     if not seen[entry.symbol] then symbols[#symbols + 1] = entry.symbol end
     seen[entry.symbol] = true
   end
-  for _, s in ipairs(state.sessions) do
-    if s.token then s:activate() end
-  end
-  local watched, canonical = load_instruments(symbols)
-  if not watched then return nil, canonical end
-  local s, account = pick()
-  ok, err = quotes.read(s, account, watched, canonical)
-  if not ok then return nil, err end
+  return symbols
+end
 
+local function connect_feed(address)
+  local url = "ws://" .. address .. "/reference"
+  local feed, err = insist(function() return reference.connect(url) end)
+  if not feed then return fail("unreachable", ("the reference feed at %s: %s"):format(address, err.message)) end
+  feed:set_clock()
+  state.feed = feed
+  return feed, url
+end
+
+local function open_fleet(profile, address)
+  local err
+  state.fleet, err = fleet.new { profile = profile, origin = "http://" .. address,
+    credentials = config.get("paper.credentials"), answer_timeout_ms = config.get("orders.answer_timeout_ms"),
+    periods = { positions = config.get("poll.positions_ms"), idle = config.get("poll.idle_ms"),
+      balance = config.get("poll.balance_ms") },
+    spawn = keep_running }
+  if not state.fleet then return nil, err end
+  return insist(function() return state.fleet:open() end)
+end
+
+-- Instruments, quotes, history, and what is open: all that must be known before the first signal.
+local function learn(feed, symbols)
+  local canonical
+  local watched, err = insist(function()
+    local list, names = load_instruments(symbols)
+    canonical = names
+    return list, names
+  end)
+  if not watched then return nil, err end
+  local ok
+  ok, err = insist(function()
+    local s, account = state.fleet:pick()
+    if not s then return fail("unreachable", "no session is open") end
+    return quotes.read(s, account, watched, canonical)
+  end)
+  if not ok then return nil, err end
   for _, item in ipairs(HISTORY) do
     ok, err = feed:warm(item[1], item[2])
     if not ok then return nil, err end
   end
   journal_bars(feed)
   check_basis(feed)
-
-  -- Balances and positions first: what was open before is known before anything new is opened.
-  local reads = {}
-  for i, id in ipairs(state.order) do
-    local a = state.accounts[id]
-    reads[i] = function()
-      local done, why = watch.positions(a.session, a.account)
-      if done then done, why = watch.balance(a.session, a.account) end
-      return done, why
-    end
-  end
-  for i, result in ipairs(task.all(reads, LOGINS_AT_ONCE)) do
-    if not result.ok or not result[1] then
-      local why = result.ok and result[2] or result.err
-      return fail("unreachable", ("account %s cannot be read: %s"):format(state.order[i],
-        type(why) == "table" and why.message or tostring(why)))
-    end
-  end
-  ok, err = load_strategies(list)
+  ok, err = insist(function() return state.fleet:read() end)
   if not ok then return nil, err end
-  ready(feed)
-  event.commit()
+  return watched, canonical
+end
 
-  local periods = { positions = config.get("poll.positions_ms"), idle = config.get("poll.idle_ms"),
-    balance = config.get("poll.balance_ms") }
-  for _, login in ipairs(state.sessions) do
-    keep_running("session", login.keep, login)
-    for _, a in ipairs(login.accounts) do keep_running("watch", watch.run, login, a, periods) end
-  end
-  keep_running("quotes", quotes.run, { pick = pick, symbols = watched, canonical = canonical,
-    period = config.get("poll.quotes_ms"), on_marked = function()
-      for _, name in ipairs(symbols) do state.quotes:observe(profile.name, name) end
+local function sweep_exits()
+  while task.sleep(1000, "market") do exits.sweep() end
+end
+
+local function run_tasks(feed, url, watched, canonical, symbols, broker)
+  state.fleet:run()
+  keep_running("exits", sweep_exits)
+  keep_running("quotes", quotes.run, { pick = function() return state.fleet:pick() end, symbols = watched,
+    canonical = canonical, period = config.get("poll.quotes_ms"), on_marked = function()
+      for _, name in ipairs(symbols) do state.quotes:observe(broker, name) end
       exits.sweep()
     end })
   run_feed(feed, url)
+end
+
+local function start_trading(list, address)
+  exec.codec { encode = function(broker, order) return codec.encode(brokers[broker], order) end,
+    decode = function(broker, order, answer) return codec.decode(brokers[broker], order, answer) end }
+  orchestrate.guard(limits())
+  state.next_signal = ledger.last_ids().signal + 1
+  local feed, url = connect_feed(address)
+  if not feed then return nil, url end
+  local ok, err = open_fleet(brokers.paper, address)
+  if not ok then return nil, err end
+  local symbols = symbols_of(list)
+  local watched, canonical = learn(feed, symbols)
+  if not watched then return nil, canonical end
+  ok, err = load_strategies(list)
+  if not ok then return nil, err end
+  ready(feed, brokers.paper.name)
+  run_tasks(feed, url, watched, canonical, symbols, brokers.paper.name)
   return true
+end
+
+--- Starts the engine. Returns when trading has begun; everything goes on in tasks.
+function engine.start()
+  local address = config.get("paper.address")
+  if not address then
+    return fail("usage", "the engine needs a broker: give --broker HOST:PORT, or use perigee run")
+  end
+  event.emit("engine_started", { version = process.version(), mode = "paper", pid = process.pid(),
+    clock = config.get("market.speed") })
+  if config.get("engine.supervised") then watch_supervisor() end
+  commands.register(state, engine)
+  local list = lineup.list()
+  local ok, err = lineup.check(list)
+  if not ok then
+    event.emit("script_loaded", { ok = false, reason = err.message })
+    return nil, err
+  end
+  return start_trading(list, address)
 end
 
 return engine

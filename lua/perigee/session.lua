@@ -60,8 +60,9 @@ function session.new(options)
   return setmetatable(self, Session)
 end
 
+-- Takes the cookies of an answer; true when the session token was among them.
 local function absorb_cookies(self, answer)
-  local n = 1
+  local n, renewed = 1, false
   while true do
     local line = answer:header("set-cookie", n)
     if not line then break end
@@ -69,19 +70,26 @@ local function absorb_cookies(self, answer)
     if name then
       log.mask(value)
       self.cookies[name] = { value = value, path = path }
+      renewed = renewed or name == "co-auth"
     end
     n = n + 1
   end
+  return renewed
 end
 
--- The cookies for a path, in a fixed order.
-local function cookie_line(self, path)
+-- The cookies for a path, in a fixed order. Some brokers want the account's own token in co-auth.
+local function cookie_line(self, path, account)
   local names = {}
   for name, cookie in pairs(self.cookies) do
     if path:sub(1, #cookie.path) == cookie.path then names[#names + 1] = name end
   end
   table.sort(names)
-  for i, name in ipairs(names) do names[i] = name .. "=" .. self.cookies[name].value end
+  for i, name in ipairs(names) do
+    local value = self.cookies[name].value
+    local own = name == "co-auth" and account and self.profile.cookie == "account" and account.account_token
+    if own then value = own end
+    names[i] = name .. "=" .. value
+  end
   return #names > 0 and table.concat(names, "; ") or nil
 end
 
@@ -90,7 +98,7 @@ local function headers_for(self, path, account, has_body)
   if has_body then list[#list + 1] = { "Content-Type", "application/json" } end
   for _, pair in ipairs(self.profile.headers) do list[#list + 1] = pair end
   if account then list[#list + 1] = { "Auth-trading-api", account.api_token } end
-  local cookies = cookie_line(self, path)
+  local cookies = cookie_line(self, path, account)
   if cookies then list[#list + 1] = { "Cookie", cookies } end
   return list
 end
@@ -117,9 +125,7 @@ local function set_token(self, token)
   if token then
     log.mask(token)
     self.token = token
-    if self.profile.cookie == "session" or not self.cookies["co-auth"] then
-      self.cookies["co-auth"] = { value = token, path = "/" }
-    end
+    self.cookies["co-auth"] = { value = token, path = "/" }
   elseif self.cookies["co-auth"] then
     self.token = self.cookies["co-auth"].value
   end
@@ -146,6 +152,7 @@ end
 local function absorb_accounts(self, accounts)
   local kept, err = keep_wanted(accounts, self.wanted)
   if not kept then return nil, err end
+  if #kept == 0 then return failure("account", "the login holds no trading account") end
   for _, account in ipairs(kept) do
     if not account.api_token or not account.system or not account.currency then
       return failure("unreadable", ("account %s lacks a token, a system or a currency"):format(account.id))
@@ -233,13 +240,16 @@ local function try_refresh(self)
   if answer.status ~= 200 and answer.status ~= 204 then
     return failure("status_" .. answer.status, "the renewal was answered with status " .. answer.status)
   end
-  absorb_cookies(self, answer)
+  local by_cookie, token = absorb_cookies(self, answer), codec.read_refresh(answer.body)
+  if not by_cookie and not token then
+    return failure("unreadable", "the renewal brought no token")
+  end
   local said = answer.body ~= "" and codec.read_login(answer.body)
   if said and #said.accounts > 0 then
     local ok, why = absorb_accounts(self, said.accounts)
     if not ok then return nil, why end
   end
-  set_token(self, codec.read_refresh(answer.body) or (self.cookies["co-auth"] or {}).value)
+  set_token(self, token or self.cookies["co-auth"].value)
   return true
 end
 
@@ -295,11 +305,6 @@ function Session:keep()
   end
 end
 
-local function retry_after(answer)
-  local seconds = tonumber(answer:header("retry-after") or "")
-  return seconds and math.floor(seconds * 1000)
-end
-
 --- A read of an account: a path below the system's prefix. Renews and repeats once on 401 and 410; repeats
 --- up to three times, with growing pauses, what the network lost and what the server failed. Yields.
 ---@return table|nil answer, table|nil err
@@ -318,7 +323,7 @@ function Session:read(account, method, path, body)
       pause = 0
     elseif answer.status == 429 then
       return nil, { code = "rate_limit", message = "the broker limits requests", source = "session",
-        retry = "safe", retry_after_ms = retry_after(answer) or 5000 }
+        retry = "safe", retry_after_ms = codec.retry_after_ms(answer:header("retry-after")) or 5000 }
     elseif answer.status < 500 or try >= READ_TRIES then
       return nil, { code = "status_" .. answer.status, source = "session", retry = "no",
         message = ("%s was answered with status %d: %s"):format(path:match("^[^?]*"), answer.status,

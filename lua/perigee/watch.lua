@@ -84,7 +84,8 @@ end
 ---@param session perigee.Session
 ---@param account table            of session.accounts
 ---@param periods { positions: integer, idle: integer, balance: integer }  market ms
-function watch.run(session, account, periods)
+---@param on_read fun()|nil       after each round that succeeded
+function watch.run(session, account, periods, on_read)
   local read_positions, read_balance = clock.market_ms(), clock.market_ms()
   local pause = 100
   while true do
@@ -102,6 +103,7 @@ function watch.run(session, account, periods)
     local due = { positions = now >= due_positions, balance = now >= due_balance }
     local ok, err = serve(session, account, exec.needs(account.id) or {}, due)
     if ok then
+      if on_read then on_read() end
       if due.positions then read_positions = now end
       if due.balance then read_balance = now end
       pause = 100

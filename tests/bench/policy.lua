@@ -2,6 +2,7 @@
 -- The policies of a bench: the shipped codec and risk, registered as lua/perigee/engine.lua does it, and the
 -- way of a signal. C calls the functions by name as tasks; each ends with process.stop(reason, code).
 
+local basis = require "perigee.feeds.basis"
 local brokers = require "perigee.venues.brokers"
 local codec = require "perigee.venues.match_trader"
 local event = require "perigee.event"
@@ -14,6 +15,7 @@ local risk = require "perigee.risk"
 local scripts = require "perigee.scripts"
 
 local policy = {}
+local quotes = basis.new()
 
 local limits = { trading_enabled = true, max_positions = 3, per_trade = 0.01, max_signal_age = 5, margin_share = 0.5,
   deadline_ms = 5000 }
@@ -33,8 +35,16 @@ function policy.guard_sized()
 end
 
 function policy.guard()
+  quotes:observe("paper", "BTCUSD")
   orchestrate.guard(limits)
   process.stop("done", 0)
+end
+
+-- Whatever goes wrong ends the run: C waits for the word.
+local function ending(fn)
+  local ok, report = xpcall(fn, debug.traceback)
+  if not ok then io.stderr:write(tostring(report), "\n") end
+  process.stop("done", ok and report and 0 or 1)
 end
 
 local next_signal, active = 1, 1
@@ -57,29 +67,35 @@ local function on_signal(signal)
     conditions = signal.conditions, plan = signal.plan })
   exits.on_signal(signal)
   if not risk.accepts({ action = signal.action, age_ms = 0 }, limits, false) then return end
-  return orchestrate.execute(signal, accounts(), limits)
+  return orchestrate.execute(signal, accounts(), limits, quotes)
 end
 
 --- One signal to `count` accounts.
 function policy.fan_out(count)
   active = math.tointeger(count)
-  local report = on_signal { strategy = "bench", hash = "0123456789abcdef", symbol = "BTCUSD", action = "OPEN_LONG",
-    price = 60000.5, stop = 59400.5, target = 61200.5, confidence = 0.8, strength = 0.7, reason = "bench",
-    holding_ms = 300000, conditions = "[]", plan = '{"holding_seconds":300,"opposite":true}' }
-  process.stop("done", report and report.accepted == active and 0 or 1)
+  ending(function()
+    local report = on_signal { strategy = "bench", hash = "0123456789abcdef", symbol = "BTCUSD", action = "OPEN_LONG",
+      price = 60000.5, stop = 59400.5, target = 61200.5, confidence = 0.8, strength = 0.7, reason = "bench",
+      holding_ms = 300000, conditions = "[]", plan = '{"holding_seconds":300,"opposite":true}' }
+    return report and report.accepted == active
+  end)
 end
 
 --- Loads a strategy whose signals go to one account.
 function policy.load(path)
   active = 1
   scripts.on_signal(function(signal)
-    local report = on_signal(signal)
-    process.stop("done", report and report.accepted == 1 and 0 or 1)
+    ending(function()
+      local report = on_signal(signal)
+      return report and report.accepted == active
+    end)
   end)
-  local handle, err = scripts.load { path = path, instance = "bench", symbol = "BTCUSD" }
-  if not handle then error(err.message, 0) end
-  policy.handle = handle
-  process.stop("done", 0)
+  ending(function()
+    local err
+    policy.handle, err = scripts.load { path = path, instance = "bench", symbol = "BTCUSD" }
+    if not policy.handle then error(err.message, 0) end
+    return true
+  end)
 end
 
 package.loaded["bench.policy"] = policy

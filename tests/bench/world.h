@@ -28,6 +28,7 @@ struct world {
     char dir[64];         /* temporary */
     size_t accounts;      /* ledger indexes 0.. */
     int instrument;       /* ledger index */
+    int symbol;           /* market index */
     uint64_t told;        /* events that the subscriber was shown */
     int64_t sent_ns;      /* when the newest order_sent was emitted */
     /* Set before world_open: what goes between lane and libcurl; NULL: nothing. */
@@ -173,6 +174,17 @@ static inline void world_connect(struct world *w, const struct canned *broker)
             loop_run_once(&w->process.loop, true);
 }
 
+/* A first quote of the broker and of the reference. */
+static inline void world_quote(struct world *w)
+{
+    struct err e;
+    struct quote q = {clock_market_ms(&w->process.clock), WORLD_BID, WORLD_ASK};
+    w->symbol = market_symbol_add(w->market, WORLD_SYMBOL, 0.01, &e);
+    if (w->symbol < 0 || market_quote(w->market, w->symbol, &q) != 0)
+        bench_die("the market takes no quote");
+    ledger_mark(w->ledger, WORLD_VENUE, WORLD_SYMBOL, WORLD_BID, WORLD_ASK, NULL, NULL);
+}
+
 /* Calls a function of tests/bench/policy.lua as a task and runs the loop until it says
  * process.stop(); its exit code. */
 static inline int world_call(struct world *w, const char *function, int argc,
@@ -197,7 +209,7 @@ static inline void world_open(struct world *w, const struct canned *broker, size
     for (size_t k = 0; k < accounts; k++)
         world_account(w, k);
     world_open_exec(w);
-    ledger_mark(w->ledger, WORLD_VENUE, WORLD_SYMBOL, WORLD_BID, WORLD_ASK, NULL, NULL);
+    world_quote(w);
     snprintf(policy, sizeof policy, "%s/tests/bench/policy.lua", process_home());
     bench_check(host_run_file(w->process.host, policy, 0, NULL, NULL, &e), &e);
     world_connect(w, broker);

@@ -54,7 +54,8 @@ for _, account in ipairs(summary.accounts) do
     balance[id], account.balance_end)
   expect(decimal.new(account.balance_start) + decimal.new(account.net) == decimal.new(account.balance_end),
     "%s: start and net do not add up to the end", id)
-  expect((closes[id] or 0) == account.trades, "%s: the ledger closed %d, we say %d", id, closes[id] or 0, account.trades)
+  expect((closes[id] or 0) == account.trades, "%s: the ledger closed %d, we say %d", id, closes[id] or 0,
+    account.trades)
 end
 
 -- One position for each accepted intent, and none that is not one.

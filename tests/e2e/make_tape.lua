@@ -18,7 +18,8 @@ for i = 0, math.tointeger(minutes) - 1 do
   local high = math.max(open, close) + math.floor(r:exponential(4) * 10) / 10
   local low = math.min(open, close) - math.floor(r:exponential(4) * 10) / 10
   local volume = (surge and 8 or 1) * (50 + r:exponential(50))
-  lines[#lines + 1] = ("%s,%.1f,%.1f,%.1f,%.1f,%.4f"):format(clock.iso(start + i * 60000), open, high, low, close, volume)
+  lines[#lines + 1] = ("%s,%.1f,%.1f,%.1f,%.1f,%.4f"):format(clock.iso(start + i * 60000), open, high, low, close,
+    volume)
   price = close
 end
 assert(fs.replace(path, table.concat(lines, "\n") .. "\n"))

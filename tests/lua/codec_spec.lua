@@ -126,7 +126,7 @@ describe("the codec and the transcripts of writes:", function()
   end
 
   for _, t in ipairs(writes.answers) do
-    for _, request in ipairs({ writes.requests[1], writes.requests[6], writes.requests[10] }) do
+    for _, request in ipairs({ writes.requests[1], writes.requests[4], writes.requests[6], writes.requests[10] }) do
       it(("answer to %s, %s"):format(request.order.op, t.name), function()
         local verdict = codec.decode(brokers.paper, request.order,
           { status = t.answer.status, body = t.answer.body, header = header_of(t.answer) })

@@ -54,7 +54,8 @@ describe("the screen", function()
     ready()
     add { kind = "signal", signal = 7, strategy = "scalper", symbol = "BTCUSD", action = "OPEN_LONG", price = "100.5",
       stop = "100", target = "101", strength = 0.456, reason = "volume 4.0x" }
-    assert.matches("signal +OPEN_LONG  #7 scalper BTCUSD at 100%.5  stop 100  target 101  strength 0%.46  volume", last())
+    assert.matches("signal +OPEN_LONG  #7 scalper BTCUSD at 100%.5  stop 100  target 101  strength 0%.46  volume",
+      last())
     add { kind = "signal", signal = 8, strategy = "scalper", symbol = "BTCUSD", action = "CLOSE" }
     assert.matches("CLOSE  #8 scalper BTCUSD at %-  stop %-  target %-", last())
     add { kind = "batch_done", batch = 1, signal = 7, sent = 12, accepted = 10, rejected = 1, unknown = 1,

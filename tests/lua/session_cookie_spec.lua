@@ -33,8 +33,9 @@ describe("a broker session", function()
   end
 
   local function accounts(api)
-    return { { tradingAccountId = "1", tradingApiToken = api or "api-token-1", tradingAccountToken = { token = "own-token-1" },
-      offer = { currency = "USD", leverage = 100, demo = true, system = { uuid = SYSTEM } } } }
+    return { { tradingAccountId = "1", tradingApiToken = api or "api-token-1",
+      tradingAccountToken = { token = "own-token-1" }, offer = { currency = "USD", leverage = 100, demo = true,
+        system = { uuid = SYSTEM } } } }
   end
 
   local function login_body(token, api)
@@ -126,7 +127,8 @@ describe("a broker session", function()
   end)
 
   it("takes the token from the cookie when the answer holds none", function()
-    script["/manager/mtr-login"] = answer(200, json.encode { accounts = accounts() }, cookies("co-auth=only-cookie; Path=/"))
+    script["/manager/mtr-login"] = answer(200, json.encode { accounts = accounts() },
+      cookies("co-auth=only-cookie; Path=/"))
     open()
     assert.matches("Cookie: co-auth=only-cookie\r\n", lanes["1"].headers, 1, true)
   end)
@@ -139,7 +141,8 @@ describe("a broker session", function()
 
   it("hides every secret from the log", function()
     open()
-    script["/manager/refresh-token"] = answer(200, "", cookies("co-auth=session-token-2; Path=/", "rt=renewer-2; Path=/manager"))
+    script["/manager/refresh-token"] = answer(200, "",
+      cookies("co-auth=session-token-2; Path=/", "rt=renewer-2; Path=/manager"))
     renew()
     for _, secret in ipairs({ "pass-word", "session-token-1", "session-token-2", "renewer-1", "renewer-2",
       "api-token-1", "own-token-1" }) do

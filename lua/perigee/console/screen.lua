@@ -30,8 +30,9 @@ local function stamp(e)
   return ("%02d:%02d:%02d"):format(s // 3600 % 24, s // 60 % 60, s % 60)
 end
 
-local function line(self, e, kind, text)
-  self.write(("%s  %-8s %s"):format(stamp(e), kind, text))
+local function line(self, e, kind, text, colour)
+  local word = ("%-8s"):format(kind)
+  self.write(("%s  %s %s"):format(stamp(e), colour and paint(self, colour, word) or word, text))
 end
 
 local function group(text)
@@ -114,17 +115,25 @@ end
 function show.order_unknown(self, e)
   local o = self.orders[e.order] or {}
   local form = "order %d, account %s, %s %s: %s; the broker's lists will tell"
-  line(self, e, paint(self, "yellow", "UNKNOWN"), form:format(e.order, o.account or "?", o.op or "", o.symbol or "",
-    e.cause or ""))
+  line(self, e, "UNKNOWN", form:format(e.order, o.account or "?", o.op or "", o.symbol or "",
+    e.cause or ""), "yellow")
 end
 
 function show.order_accepted(self, e) self.orders[e.order] = nil end
 
 function show.order_adopted(self, e)
+  self.orders[e.order] = nil
   line(self, e, "adopted", ("order %d is position %s (by %s)"):format(e.order, e.position or "?", e.by or "?"))
 end
 
+function show.order_not_sent(self, e)
+  local o = self.orders[e.order] or {}
+  line(self, e, "not sent", ("order %d, account %s: %s"):format(e.order, o.account or "?", e.cause or ""))
+  self.orders[e.order] = nil
+end
+
 function show.order_absent(self, e)
+  self.orders[e.order] = nil
   line(self, e, "absent", ("order %d was not executed (%d reads)"):format(e.order, e.reads or 0))
 end
 

@@ -16,8 +16,8 @@ local risk = {}
 ---@field side "BUY"|"SELL"
 ---@field volume string
 ---@field price string
----@field stop string        "0": none
----@field target string
+---@field stop string|nil     nil or "0": none
+---@field target string|nil   nil or "0": none
 
 ---@class perigee.RiskAccount
 ---@field paused boolean
@@ -40,14 +40,14 @@ risk.checks = {
     if account.paused then return "the account is paused" end
   end },
   { name = "no_stop", check = function(leg)
-    local price, stop = tonumber(leg.price), tonumber(leg.stop)
+    local price, stop = tonumber(leg.price), tonumber(leg.stop) or 0
     if stop <= 0 then return "an entry needs a stop loss at the broker" end
     if leg.side == "BUY" and stop >= price or leg.side == "SELL" and stop <= price then
       return ("the stop %s is on the wrong side of %s"):format(leg.stop, leg.price)
     end
   end },
   { name = "no_target", check = function(leg)
-    local price, target = tonumber(leg.price), tonumber(leg.target)
+    local price, target = tonumber(leg.price), tonumber(leg.target) or 0
     if target <= 0 then return "an entry needs a take profit at the broker" end
     if leg.side == "BUY" and target <= price or leg.side == "SELL" and target >= price then
       return ("the target %s is on the wrong side of %s"):format(leg.target, leg.price)
@@ -66,7 +66,8 @@ risk.checks = {
   { name = "risk_per_trade", check = function(_, account, limits)
     if not account.risk_money then return "the loss at the stop is not known" end
     local most = math.min(limits.per_trade, risk.CEILING) * account.equity
-    if account.risk_money ~= account.risk_money or account.risk_money > most * (1 + 1e-9) then
+    local within = account.risk_money <= most * (1 + 1e-9) -- false for NaN, too
+    if not within then
       return ("%.2f at risk is more than %.2f"):format(account.risk_money, most)
     end
   end },

@@ -33,7 +33,7 @@ function conditions.buy_share(side, buy, sell, share, scale, source)
   local value = total > 0 and buy / total or nil
   local threshold = side > 0 and share or 1 - share
   return condition("buy_share", value, threshold, scale, source,
-    value and (side > 0 and value >= threshold or side < 0 and value <= threshold))
+    value and (side > 0 and buy / total >= share or side < 0 and sell / total >= share))
 end
 
 --- Bid volume over bid and ask volume of the top levels: above `level` for a long, below 1 - level for a short.
