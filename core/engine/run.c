@@ -20,7 +20,8 @@ int run_main(const struct process_options *options)
     snprintf(path, sizeof path, "%s/run.lock", settings_text(p.settings, "data.dir", "var"));
     if (file_lock(path, &lock, &e)) {
         if (e.code == ERR_EXISTS)
-            err_set(&e, ERR_INPUT, "another perigee run uses %s; stop it or give another --data-dir",
+            err_set(&e, ERR_INPUT,
+                    "another perigee run uses %s; stop it or give another --data-dir",
                     settings_text(p.settings, "data.dir", "var"));
         code = process_fail(&e);
     } else {

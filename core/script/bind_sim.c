@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * perigee.sim, the market half: opening, time, quotes, history, and the text of the stream, which is
- * written here canonically while the market moves, once for all subscribers.
+ * perigee.sim, the market half: opening, time, quotes, history, and the text of the stream, which
+ * is written here canonically while the market moves, once for all subscribers.
  *
  *   sim.open{data=, tape=path|nil, seed=integer|nil, symbol=name|nil} -> S | nil, err
  *   S:now() S:start() S:ended() S:source() S:report()|nil
  *   S:advance(market_ms) -> true | nil, err      S:save() -> true | nil, err      S:close()
- *   S:streaming(on)   S:take() -> text: '["q",t,bid,ask],["p",t,price,volume,side],["d",t,[..],[..]]'
- *   S:symbols() -> array of instruments          S:quote(symbol) -> {bid,ask,time_ms,open,high,low}|nil
- *   S:history(symbol, timeframe, count) -> array of bars      S:forming(symbol, timeframe) -> bar|nil
+ *   S:streaming(on)   S:take() -> text:
+ * '["q",t,bid,ask],["p",t,price,volume,side],["d",t,[..],[..]]' S:symbols() -> array of instruments
+ * S:quote(symbol) -> {bid,ask,time_ms,open,high,low}|nil S:history(symbol, timeframe, count) ->
+ * array of bars      S:forming(symbol, timeframe) -> bar|nil
  */
 #include "script/bind_sim.h"
 
@@ -16,6 +17,7 @@
 #include <string.h>
 
 #include "script/bind.h"
+#include "script/domain.h"
 #include "script/task.h"
 
 struct sim_box *sim_check(lua_State *L)
@@ -205,24 +207,6 @@ static int sim_take_lua(lua_State *L)
     return 1;
 }
 
-static void set_decimal(lua_State *L, const char *key, decimal d)
-{
-    bind_push_decimal_string(L, d);
-    lua_setfield(L, -2, key);
-}
-
-static void set_integer(lua_State *L, const char *key, lua_Integer i)
-{
-    lua_pushinteger(L, i);
-    lua_setfield(L, -2, key);
-}
-
-static void set_string(lua_State *L, const char *key, const char *text)
-{
-    lua_pushstring(L, text);
-    lua_setfield(L, -2, key);
-}
-
 static int sim_symbols_lua(lua_State *L)
 {
     struct sim_box *box = sim_check(L);
@@ -231,18 +215,18 @@ static int sim_symbols_lua(lua_State *L)
     for (int i = 0; i < count; i++) {
         const struct instrument *m = sim_symbol_at(box->sim, i);
         lua_createtable(L, 0, 12);
-        set_string(L, "symbol", m->symbol);
-        set_string(L, "base", m->base);
-        set_string(L, "quote", m->quote);
-        set_integer(L, "price_digits", m->price_digits);
-        set_integer(L, "volume_digits", m->volume_digits);
-        set_decimal(L, "volume_min", m->volume_min);
-        set_decimal(L, "volume_max", m->volume_max);
-        set_decimal(L, "volume_step", m->volume_step);
-        set_decimal(L, "contract_size", m->contract_size);
-        set_integer(L, "leverage", m->leverage);
-        set_integer(L, "stops_level", m->stops_level);
-        set_decimal(L, "commission", m->commission);
+        domain_set_string(L, "symbol", m->symbol);
+        domain_set_string(L, "base", m->base);
+        domain_set_string(L, "quote", m->quote);
+        domain_set_integer(L, "price_digits", m->price_digits);
+        domain_set_integer(L, "volume_digits", m->volume_digits);
+        domain_set_decimal(L, "volume_min", m->volume_min);
+        domain_set_decimal(L, "volume_max", m->volume_max);
+        domain_set_decimal(L, "volume_step", m->volume_step);
+        domain_set_decimal(L, "contract_size", m->contract_size);
+        domain_set_integer(L, "leverage", m->leverage);
+        domain_set_integer(L, "stops_level", m->stops_level);
+        domain_set_decimal(L, "commission", m->commission);
         lua_rawseti(L, -2, i + 1);
     }
     return 1;
@@ -261,12 +245,12 @@ static int sim_quote_lua(lua_State *L)
     if (symbol < 0 || !sim_quote(box->sim, symbol, &q))
         return 0;
     lua_createtable(L, 0, 6);
-    set_decimal(L, "bid", q.bid);
-    set_decimal(L, "ask", q.ask);
-    set_integer(L, "time_ms", q.time_ms);
-    set_decimal(L, "open", q.day_open);
-    set_decimal(L, "high", q.day_high);
-    set_decimal(L, "low", q.day_low);
+    domain_set_decimal(L, "bid", q.bid);
+    domain_set_decimal(L, "ask", q.ask);
+    domain_set_integer(L, "time_ms", q.time_ms);
+    domain_set_decimal(L, "open", q.day_open);
+    domain_set_decimal(L, "high", q.day_high);
+    domain_set_decimal(L, "low", q.day_low);
     return 1;
 }
 
@@ -275,31 +259,25 @@ static void push_bar(lua_State *L, const struct bar *b)
     const struct {
         const char *key;
         double value;
-    } fields[] = {{"open", b->open},     {"high", b->high},
-                  {"low", b->low},       {"close", b->close},
-                  {"volume", b->volume}, {"buy_volume", b->buy_volume},
+    } fields[] = {{"open", b->open},
+                  {"high", b->high},
+                  {"low", b->low},
+                  {"close", b->close},
+                  {"volume", b->volume},
+                  {"buy_volume", b->buy_volume},
                   {"sell_volume", b->sell_volume}};
     lua_createtable(L, 0, 8);
-    set_integer(L, "open_ms", b->open_ms);
+    domain_set_integer(L, "open_ms", b->open_ms);
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        lua_pushnumber(L, fields[i].value);
-        lua_setfield(L, -2, fields[i].key);
+        domain_set_number(L, fields[i].key, fields[i].value);
     }
-}
-
-static int64_t check_timeframe(lua_State *L)
-{
-    const char *name = luaL_checkstring(L, 3);
-    int64_t ms = bar_timeframe_parse(name);
-    luaL_argcheck(L, ms > 0, 3, "no such timeframe");
-    return ms;
 }
 
 static int sim_history_lua(lua_State *L)
 {
     struct sim_box *box = sim_check(L);
     int symbol = check_symbol(L, box);
-    int64_t timeframe = check_timeframe(L);
+    int64_t timeframe = domain_check_timeframe(L, 3);
     lua_Integer count = luaL_checkinteger(L, 4);
     luaL_argcheck(L, count >= 0 && count <= SIM_HISTORY_1S, 4, "0 to 3600");
     luaL_argcheck(L, symbol >= 0, 2, "no such symbol");
@@ -318,7 +296,7 @@ static int sim_forming_lua(lua_State *L)
     struct sim_box *box = sim_check(L);
     struct bar bar;
     int symbol = check_symbol(L, box);
-    int64_t timeframe = check_timeframe(L);
+    int64_t timeframe = domain_check_timeframe(L, 3);
     if (symbol < 0 || !sim_forming(box->sim, symbol, timeframe, &bar))
         return 0;
     push_bar(L, &bar);

@@ -4,35 +4,18 @@
  *
  *   S:account_add{id=, user=, currency=, leverage=, balance=} -> true | nil, err
  *   S:accounts() -> array of {id, user, currency, leverage, balance}
- *   S:money(account) -> {balance, equity, margin, free_margin, level, profit, net_profit} | nil, err
- *   S:open_position(account, symbol, side, volume, stop, target) -> id | nil, code, text
+ *   S:money(account) -> {balance, equity, margin, free_margin, level, profit, net_profit} | nil,
+ * err S:open_position(account, symbol, side, volume, stop, target) -> id | nil, code, text
  *   S:edit(account, id, symbol, side, stop, target)              -> true | nil, code, text
- *   S:close_position(account, id, symbol, side[, volume])        -> closing order id | nil, code, text
- *   S:positions(account) -> array     S:closed(account, from_ms, to_ms) -> array
+ *   S:close_position(account, id, symbol, side[, volume])        -> closing order id | nil, code,
+ * text S:positions(account) -> array     S:closed(account, from_ms, to_ms) -> array
  */
 #include <string.h>
 
 #include "script/bind.h"
+#include "script/domain.h"
 #include "script/bind_sim.h"
 #include "script/task.h"
-
-static void set_decimal(lua_State *L, const char *key, decimal d)
-{
-    bind_push_decimal_string(L, d);
-    lua_setfield(L, -2, key);
-}
-
-static void set_string(lua_State *L, const char *key, const char *text)
-{
-    lua_pushstring(L, text);
-    lua_setfield(L, -2, key);
-}
-
-static void set_integer(lua_State *L, const char *key, lua_Integer i)
-{
-    lua_pushinteger(L, i);
-    lua_setfield(L, -2, key);
-}
 
 static int check_account(lua_State *L, struct sim_box *box, int arg)
 {
@@ -80,11 +63,11 @@ static int accounts(lua_State *L)
     for (int i = 0; i < count; i++) {
         const struct sim_account *a = sim_account_at(box->sim, i);
         lua_createtable(L, 0, 5);
-        set_string(L, "id", a->id);
-        set_string(L, "user", a->user);
-        set_string(L, "currency", a->currency);
-        set_integer(L, "leverage", a->leverage);
-        set_decimal(L, "balance", a->balance);
+        domain_set_string(L, "id", a->id);
+        domain_set_string(L, "user", a->user);
+        domain_set_string(L, "currency", a->currency);
+        domain_set_integer(L, "leverage", a->leverage);
+        domain_set_decimal(L, "balance", a->balance);
         lua_rawseti(L, -2, i + 1);
     }
     return 1;
@@ -98,13 +81,13 @@ static int money(lua_State *L)
     if (rc)
         return push_err(L, rc, "the account's money cannot be worked out", "sim", "no");
     lua_createtable(L, 0, 7);
-    set_decimal(L, "balance", m.balance);
-    set_decimal(L, "equity", m.equity);
-    set_decimal(L, "margin", m.margin);
-    set_decimal(L, "free_margin", m.free_margin);
-    set_decimal(L, "level", m.level);
-    set_decimal(L, "profit", m.profit);
-    set_decimal(L, "net_profit", m.net_profit);
+    domain_set_decimal(L, "balance", m.balance);
+    domain_set_decimal(L, "equity", m.equity);
+    domain_set_decimal(L, "margin", m.margin);
+    domain_set_decimal(L, "free_margin", m.free_margin);
+    domain_set_decimal(L, "level", m.level);
+    domain_set_decimal(L, "profit", m.profit);
+    domain_set_decimal(L, "net_profit", m.net_profit);
     return 1;
 }
 
@@ -173,18 +156,18 @@ static void push_position(lua_State *L, struct sim_box *box, const struct sim_po
 {
     decimal price, profit, commission;
     lua_createtable(L, 0, 12);
-    set_string(L, "id", p->id);
-    set_string(L, "symbol", sim_symbol_at(box->sim, p->symbol)->symbol);
-    set_string(L, "side", side_name(p->side));
-    set_decimal(L, "volume", p->volume);
-    set_decimal(L, "price", p->price);
-    set_decimal(L, "stop", p->stop);
-    set_decimal(L, "target", p->target);
-    set_integer(L, "opened_ms", p->opened_ms);
+    domain_set_string(L, "id", p->id);
+    domain_set_string(L, "symbol", sim_symbol_at(box->sim, p->symbol)->symbol);
+    domain_set_string(L, "side", side_name(p->side));
+    domain_set_decimal(L, "volume", p->volume);
+    domain_set_decimal(L, "price", p->price);
+    domain_set_decimal(L, "stop", p->stop);
+    domain_set_decimal(L, "target", p->target);
+    domain_set_integer(L, "opened_ms", p->opened_ms);
     if (sim_position_value(box->sim, p, &price, &profit, &commission) == 0) {
-        set_decimal(L, "current", price);
-        set_decimal(L, "profit", profit);
-        set_decimal(L, "commission", commission);
+        domain_set_decimal(L, "current", price);
+        domain_set_decimal(L, "profit", profit);
+        domain_set_decimal(L, "commission", commission);
     }
 }
 
@@ -214,21 +197,21 @@ static int closed(lua_State *L)
     lua_newtable(L);
     while ((c = sim_closed_next(box->sim, account, from, to, &cursor))) {
         lua_createtable(L, 0, 16);
-        set_string(L, "id", c->id);
-        set_string(L, "uid", c->uid);
-        set_string(L, "order", c->order);
-        set_string(L, "symbol", sim_symbol_at(box->sim, c->symbol)->symbol);
-        set_string(L, "side", side_name(c->side));
-        set_decimal(L, "volume", c->volume);
-        set_decimal(L, "open_price", c->open_price);
-        set_decimal(L, "price", c->close_price);
-        set_decimal(L, "stop", c->stop);
-        set_decimal(L, "target", c->target);
-        set_decimal(L, "profit", c->profit);
-        set_decimal(L, "commission", c->commission);
-        set_decimal(L, "swap", c->swap);
-        set_integer(L, "opened_ms", c->opened_ms);
-        set_integer(L, "closed_ms", c->closed_ms);
+        domain_set_string(L, "id", c->id);
+        domain_set_string(L, "uid", c->uid);
+        domain_set_string(L, "order", c->order);
+        domain_set_string(L, "symbol", sim_symbol_at(box->sim, c->symbol)->symbol);
+        domain_set_string(L, "side", side_name(c->side));
+        domain_set_decimal(L, "volume", c->volume);
+        domain_set_decimal(L, "open_price", c->open_price);
+        domain_set_decimal(L, "price", c->close_price);
+        domain_set_decimal(L, "stop", c->stop);
+        domain_set_decimal(L, "target", c->target);
+        domain_set_decimal(L, "profit", c->profit);
+        domain_set_decimal(L, "commission", c->commission);
+        domain_set_decimal(L, "swap", c->swap);
+        domain_set_integer(L, "opened_ms", c->opened_ms);
+        domain_set_integer(L, "closed_ms", c->closed_ms);
         lua_pushboolean(L, c->partial);
         lua_setfield(L, -2, "partial");
         lua_rawseti(L, -2, ++n);
@@ -236,12 +219,7 @@ static int closed(lua_State *L)
     return 1;
 }
 
-const luaL_Reg sim_book_methods[] = {{"account_add", account_add},
-                                     {"accounts", accounts},
-                                     {"money", money},
-                                     {"open_position", open_position},
-                                     {"edit", edit},
-                                     {"close_position", close_position},
-                                     {"positions", positions},
-                                     {"closed", closed},
-                                     {NULL, NULL}};
+const luaL_Reg sim_book_methods[] = {
+    {"account_add", account_add},     {"accounts", accounts}, {"money", money},
+    {"open_position", open_position}, {"edit", edit},         {"close_position", close_position},
+    {"positions", positions},         {"closed", closed},     {NULL, NULL}};

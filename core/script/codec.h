@@ -14,9 +14,9 @@ struct need_wait;
 
 /* What of exec hangs on the state: slot SLOT_EXEC, a userdata of perigee.exec. */
 struct exec_hub {
-    struct exec *x;             /* whose needs are heard; NULL: none yet */
-    struct batch_box *batches;  /* open ones */
-    struct need_wait *waits;    /* tasks in next_need */
+    struct exec *x;            /* whose needs are heard; NULL: none yet */
+    struct batch_box *batches; /* open ones */
+    struct need_wait *waits;   /* tasks in next_need */
 };
 
 int codec_register(lua_State *L); /* exec.codec{encode, decode} */

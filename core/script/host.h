@@ -38,8 +38,8 @@ struct host_services {
     struct market *market;
     struct exec *exec;
     struct remote *remote;
-    const char *home;    /* folder that holds lua/ and strategies/ */
-    const char *data;    /* data folder; NULL: none */
+    const char *home; /* folder that holds lua/ and strategies/ */
+    const char *data; /* data folder; NULL: none */
     void (*stop)(void *arg, const char *reason, int exit_code); /* ends the process in order */
     void *stop_arg;
 };
@@ -63,14 +63,16 @@ struct host *host_new_with(const struct host_services *services, lua_Alloc alloc
 void host_free(struct host *h);
 struct host *host_of(lua_State *L);
 
-/* Runs a file (mode "t") in the main thread with arguments as `arg` and `...`. An error is ERR_FAILED
- * with the message; the traceback goes to the log. *result (may be NULL): integer it returned. */
+/* Runs a file (mode "t") in the main thread with arguments as `arg` and `...`. An error is
+ * ERR_FAILED with the message; the traceback goes to the log. *result (may be NULL): integer it
+ * returned. */
 int host_run_file(struct host *h, const char *path, int argc, char **argv, lua_Integer *result,
                   struct err *e);
 /* Requires a module and spawns its field `function` as a task with string arguments. */
 int host_spawn(struct host *h, const char *module, const char *function, int argc,
                const char *const *argv, struct err *e);
-/* host_services.exec and remote are made after the host (they need its codec and risk): sets them. */
+/* host_services.exec and remote are made after the host (they need its codec and risk): sets them.
+ */
 void host_set_exec(struct host *h, struct exec *exec, struct remote *remote);
 
 /* Codec and risk as C sees them: protected calls into the functions that scripts registered by

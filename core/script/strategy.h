@@ -18,7 +18,7 @@
 struct strategy;
 
 struct strategy_signal {
-    char action[16];  /* OPEN_LONG, OPEN_SHORT, CLOSE */
+    char action[16];            /* OPEN_LONG, OPEN_SHORT, CLOSE */
     double price, stop, target; /* 0: none */
     double confidence, strength;
     char reason[160];
@@ -36,11 +36,12 @@ struct strategy_config {
     size_t memory_limit;  /* bytes; 0: 32 MiB */
 };
 
-typedef void (*strategy_signal_fn)(void *arg, struct strategy *s, const struct strategy_signal *signal);
+typedef void (*strategy_signal_fn)(void *arg, struct strategy *s,
+                                   const struct strategy_signal *signal);
 typedef void (*strategy_stop_fn)(void *arg, struct strategy *s, const char *why);
 
-/* Compiles, checks the manifest, handlers and parameters, declares its indicators, listens. Any fault
- * is ERR_INPUT that names the file, the line or the parameter. */
+/* Compiles, checks the manifest, handlers and parameters, declares its indicators, listens. Any
+ * fault is ERR_INPUT that names the file, the line or the parameter. */
 int strategy_load(struct strategy **out, struct market *m, struct log *log,
                   const struct strategy_config *config, strategy_signal_fn on_signal,
                   strategy_stop_fn on_stop, void *arg, struct err *e);
@@ -48,12 +49,12 @@ int strategy_load(struct strategy **out, struct market *m, struct log *log,
 int strategy_check(const struct strategy_config *config, struct err *e);
 void strategy_free(struct strategy *s);
 
-const char *strategy_name(const struct strategy *s);     /* from the manifest */
+const char *strategy_name(const struct strategy *s); /* from the manifest */
 const char *strategy_version(const struct strategy *s);
 const char *strategy_instance(const struct strategy *s);
-const char *strategy_hash(const struct strategy *s);     /* first 16 hex digits of the text's hash */
+const char *strategy_hash(const struct strategy *s); /* first 16 hex digits of the text's hash */
 const char *strategy_symbol(const struct strategy *s);
-bool strategy_running(const struct strategy *s);         /* false after an error */
+bool strategy_running(const struct strategy *s); /* false after an error */
 /* The parameters in force as canonical JSON. */
 const char *strategy_params(const struct strategy *s);
 

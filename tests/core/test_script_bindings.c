@@ -106,8 +106,10 @@ static void test_event(void **state)
     struct world *w = *state;
     lua(w, USE
         "fails('unknown kind of event \"nope\"', event.emit, 'nope', {})\n"
-        "fails('event notice: unknown field \"txt\" (did you mean \"text\"?)', event.emit, 'notice', { txt = 'x' })\n"
-        "fails('event notice: field text: string expected, got number', event.emit, 'notice', { text = 1 })\n"
+        "fails('event notice: unknown field \"txt\" (did you mean \"text\"?)', event.emit, "
+        "'notice', { txt = 'x' })\n"
+        "fails('event notice: field text: string expected, got number', event.emit, 'notice', { "
+        "text = 1 })\n"
         "fails('field signal: integer >= 0', event.emit, 'signal', { signal = -1 })\n"
         "fails('field signal: integer >= 0', event.emit, 'signal', { signal = 1.5 })\n"
         "fails('field price: decimal', event.emit, 'signal', { price = 'x' })\n"
@@ -119,11 +121,14 @@ static void test_event(void **state)
         "seen = heard\n"
         "stop_bad = event.subscribe(function() error('subscriber') end)\n"
         "local a = event.emit('notice', { level = 'info', component = 'c', text = 't' })\n"
-        "local b = event.emit('signal', { signal = 9007199254740993, price = 0.1, stop = '2.50', confidence = 0.5 })\n"
+        "local b = event.emit('signal', { signal = 9007199254740993, price = 0.1, stop = '2.50', "
+        "confidence = 0.5 })\n"
         "assert(b == a + 1 and math.type(b) == 'integer' and event.seq() == b)\n"
-        "local f = event.encode { kind = 'signal', seq = 7, market_ms = 5, wall_us = 6, signal = 1 << 60, price = '1.5' }\n"
+        "local f = event.encode { kind = 'signal', seq = 7, market_ms = 5, wall_us = 6, signal = 1 "
+        "<< 60, price = '1.5' }\n"
         "local t = event.decode(f)\n"
-        "assert(t.kind == 'signal' and t.seq == 7 and t.market_ms == 5 and t.signal == 1 << 60 and t.price == '1.5')\n"
+        "assert(t.kind == 'signal' and t.seq == 7 and t.market_ms == 5 and t.signal == 1 << 60 and "
+        "t.price == '1.5')\n"
         "assert(event.json(f):find('\"kind\":\"signal\"', 1, true))\n"
         "local none, err = event.decode(f:sub(1, -2)) assert(none == nil and err.code == 'input')\n"
         "local none, err = event.decode('garbage that is long enough to be a frame, surely so')\n"
@@ -144,7 +149,8 @@ static void test_event(void **state)
     char code[1000];
     snprintf(code, sizeof code,
              "local journal = require 'perigee.journal' local n = 0\n"
-             "for ev in journal.events('%s') do n = n + 1 if n == 2 then assert(ev.kind == 'signal') break end end\n"
+             "for ev in journal.events('%s') do n = n + 1 if n == 2 then assert(ev.kind == "
+             "'signal') break end end\n"
              "assert(n == 2) assert(journal.verify('%s').events == 3)\n"
              "local none, err = journal.verify('/nowhere/x') assert(not none and err.message)",
              w->folder, w->folder);
@@ -157,14 +163,20 @@ static void test_ledger(void **state)
     lua(w, USE FILL
         "assert(#ledger.accounts() == 1 and ledger.account('A1').balance == '10000')\n"
         "assert(ledger.account('zz') == nil) fails('unknown account \"zz\"', ledger.equity, 'zz')\n"
-        "local i = ledger.instrument('demo', 'BTCUSD') assert(i.symbol == 'BTCUSD.' and i.volume_min == '0.01')\n"
+        "local i = ledger.instrument('demo', 'BTCUSD') assert(i.symbol == 'BTCUSD.' and "
+        "i.volume_min == '0.01')\n"
         "assert(ledger.instrument('demo', 'X') == nil and #ledger.instruments('demo') == 1)\n"
-        "local rate, err = ledger.convert('demo', 'JPY', 'USD') assert(not rate and err.code == 'notfound')\n"
-        "assert(#ledger.mark('demo', 'BTCUSD', 50000, 50001) == 0 and ledger.quote('demo', 'BTCUSD') == 50000)\n"
-        "local ask = { account = 'A1', canonical = 'BTCUSD', side = 'BUY', price = '50000', stop = 49500, risk = 0.01 }\n"
+        "local rate, err = ledger.convert('demo', 'JPY', 'USD') assert(not rate and err.code == "
+        "'notfound')\n"
+        "assert(#ledger.mark('demo', 'BTCUSD', 50000, 50001) == 0 and ledger.quote('demo', "
+        "'BTCUSD') == 50000)\n"
+        "local ask = { account = 'A1', canonical = 'BTCUSD', side = 'BUY', price = '50000', stop = "
+        "49500, risk = 0.01 }\n"
         "local s = assert(ledger.size(ask)) assert(s.volume == '0.2' and not s.rule, s.volume)\n"
-        "ask.account = 'zz' local none, err = ledger.size(ask) assert(not none and err.code == 'notfound')\n"
-        "ask.account = 'A1' ask.stpo = 1 fails('unknown field \"stpo\" (did you mean \"stop\"?)', ledger.size, ask)\n"
+        "ask.account = 'zz' local none, err = ledger.size(ask) assert(not none and err.code == "
+        "'notfound')\n"
+        "ask.account = 'A1' ask.stpo = 1 fails('unknown field \"stpo\" (did you mean \"stop\"?)', "
+        "ledger.size, ask)\n"
         "ask.stpo = nil ask.side = 'UP' fails('size.side: BUY or SELL', ledger.size, ask)\n"
         "ask.side = 'BUY' ask.price = 'x' fails('size.price: a decimal', ledger.size, ask)\n"
         "assert(not ledger.entry_pending('A1', 'BTCUSD') and ledger.exposure_count('A1') == 0)\n"
@@ -177,24 +189,32 @@ static void test_ledger(void **state)
 static void test_market(void **state)
 {
     struct world *w = *state;
-    lua(w, USE
-        "local i = market.symbol_add('BTCUSD', 0.1) assert(market.symbol('BTCUSD') == i and market.symbol('x') == nil)\n"
-        "assert(market.quote(i, 1000, 100, 101)) local none, err = market.quote(i, 1001, 101, 100) assert(not none and err.code)\n"
-        "fails('unknown index', market.quote, 7, 1, 1, 2)\n"
-        "assert(market.depth(i, 2000, { 100.1, 3, 100.0, 1 }, { 100.3, 1 })) assert(market.imbalance(i, 1) == 0.75)\n"
-        "fails('even number', market.depth, i, 1, { 1 }, {}) fails('value 1 is no finite', market.depth, i, 1, { 'x', 1 }, {})\n"
-        "fails('value 2 is no finite', market.depth, i, 1, { 1, 0/0 }, {})\n"
-        "local many = {} for k = 1, 130 do many[k] = k end fails('more than 64', market.depth, i, 1, many, {})\n"
-        "local none, err = market.depth(i, 3000, { 101, 1 }, { 100, 1 }) assert(not none and err.message)\n"
-        "local bars = {} market.on_bar(function(s, tf, bar) bars[#bars + 1] = tf .. bar.open_ms end)\n"
-        "market.on_bar(function() error('listener') end)\n"
-        "assert(market.print(i, 60500, 100, 2, 1, 'recorded')) market.advance(61000)\n"
-        "assert(bars[1] == '1s60000', bars[1])\n"
-        "local b = market.bars(i, '1s', 5) assert(#b == 1 and b[1].volume == 2 and b[1].side == 'recorded')\n"
-        "fails('unknown timeframe', market.bars, i, '7s', 1)\n"
-        "assert(market.forming(i, '1m').open == 100 and market.time() == 61000)\n"
-        "fails('bar.open_ms: integer', market.warm, i, '5m', { open_ms = 1.5 })\n"
-        "fails('contradict', market.warm, i, '5m', { open_ms = 0, open = 5, high = 1, low = 2, close = 2 })\n");
+    lua(w, USE "local i = market.symbol_add('BTCUSD', 0.1) assert(market.symbol('BTCUSD') == i and "
+               "market.symbol('x') == nil)\n"
+               "assert(market.quote(i, 1000, 100, 101)) local none, err = market.quote(i, 1001, "
+               "101, 100) assert(not none and err.code)\n"
+               "fails('unknown index', market.quote, 7, 1, 1, 2)\n"
+               "assert(market.depth(i, 2000, { 100.1, 3, 100.0, 1 }, { 100.3, 1 })) "
+               "assert(market.imbalance(i, 1) == 0.75)\n"
+               "fails('even number', market.depth, i, 1, { 1 }, {}) fails('value 1 is no finite', "
+               "market.depth, i, 1, { 'x', 1 }, {})\n"
+               "fails('value 2 is no finite', market.depth, i, 1, { 1, 0/0 }, {})\n"
+               "local many = {} for k = 1, 130 do many[k] = k end fails('more than 64', "
+               "market.depth, i, 1, many, {})\n"
+               "local none, err = market.depth(i, 3000, { 101, 1 }, { 100, 1 }) assert(not none "
+               "and err.message)\n"
+               "local bars = {} market.on_bar(function(s, tf, bar) bars[#bars + 1] = tf .. "
+               "bar.open_ms end)\n"
+               "market.on_bar(function() error('listener') end)\n"
+               "assert(market.print(i, 60500, 100, 2, 1, 'recorded')) market.advance(61000)\n"
+               "assert(bars[1] == '1s60000', bars[1])\n"
+               "local b = market.bars(i, '1s', 5) assert(#b == 1 and b[1].volume == 2 and "
+               "b[1].side == 'recorded')\n"
+               "fails('unknown timeframe', market.bars, i, '7s', 1)\n"
+               "assert(market.forming(i, '1m').open == 100 and market.time() == 61000)\n"
+               "fails('bar.open_ms: integer', market.warm, i, '5m', { open_ms = 1.5 })\n"
+               "fails('contradict', market.warm, i, '5m', { open_ms = 0, open = 5, high = 1, low = "
+               "2, close = 2 })\n");
     assert_int_equal(log_count(w->log, LOG_ERROR), 1);
 }
 
@@ -205,17 +225,23 @@ static void test_ta_and_book(void **state)
         "local ta, book = require 'perigee.ta', require 'perigee.book'\n"
         "assert(#ta.list() > 5 and ta.info('sma').options[1].name == 'period')\n"
         "local out, start = ta.run('sma', { period = 2 }, { { 1, 2, 4 } })\n"
-        "assert(start == 1 and #out == 1 and #out[1] == 2 and out[1][1] == 1.5 and out[1][2] == 3)\n"
-        "fails('unknown indicator', ta.run, 'zzz', {}, {}) fails('takes 1 inputs', ta.run, 'sma', {}, {})\n"
+        "assert(start == 1 and #out == 1 and #out[1] == 2 and out[1][1] == 1.5 and out[1][2] == "
+        "3)\n"
+        "fails('unknown indicator', ta.run, 'zzz', {}, {}) fails('takes 1 inputs', ta.run, 'sma', "
+        "{}, {})\n"
         "fails('did you mean \"period\"', ta.run, 'sma', { perod = 1 }, { {} })\n"
         "fails('is no number', ta.run, 'sma', { period = 2 }, { { 1, 'x', 3 } })\n"
         "local o = ta.run('sma', { period = 5 }, { { 1 } }) assert(#o[1] == 0)\n"
-        "local s = ta.stream('sma', { period = 2 }) assert(s:update(1) == nil and s:update(3) == 2) s:reset()\n"
+        "local s = ta.stream('sma', { period = 2 }) assert(s:update(1) == nil and s:update(3) == "
+        "2) s:reset()\n"
         "assert(s:update(1) == nil)\n"
         "local b = book.new(0.1, 10) assert(b:mid() == nil and b:imbalance(3) == nil)\n"
-        "assert(b:snapshot(5, { 100.1, 3, 100, 1 }, { 100.3, 1 })) assert(b:time() == 5 and b:depth('bid') == 2)\n"
-        "assert(math.abs(b:mid() - 100.2) < 1e-9 and b:imbalance(1) == 0.75 and b:level('ask', 2) == nil)\n"
-        "local none, err = b:snapshot(6, { 101, 1 }, { 100, 1 }) assert(not none and err.code == 'input')\n"
+        "assert(b:snapshot(5, { 100.1, 3, 100, 1 }, { 100.3, 1 })) assert(b:time() == 5 and "
+        "b:depth('bid') == 2)\n"
+        "assert(math.abs(b:mid() - 100.2) < 1e-9 and b:imbalance(1) == 0.75 and b:level('ask', 2) "
+        "== nil)\n"
+        "local none, err = b:snapshot(6, { 101, 1 }, { 100, 1 }) assert(not none and err.code == "
+        "'input')\n"
         "assert(b:update(7, 'bid', 99.9, 2)) fails('invalid option', b.update, b, 7, 'mid', 1, 1)\n"
         "do local c <close> = book.new(1) end collectgarbage()\n");
 }
@@ -256,13 +282,15 @@ static void test_codec(void **state)
         "  if mode == 'error' then error('no') elseif mode == 'type' then return 'POST', 7 end\n"
         "  if mode == 'yield' then coroutine.yield() end\n"
         "  assert(math.type(o.id) == 'integer' and o.position == nil)\n"
-        "  return 'POST', '/' .. broker .. '/' .. o.op, table.concat({ o.id, o.symbol, o.side, o.volume, o.price,\n"
+        "  return 'POST', '/' .. broker .. '/' .. o.op, table.concat({ o.id, o.symbol, o.side, "
+        "o.volume, o.price,\n"
         "    o.stop, o.target, o.volume_digits, o.price_digits }, ' ')\n"
         "end, decode = function(broker, o, a)\n"
         "  if mode == 'error' then error('no') elseif mode == 'type' then return 'accepted' end\n"
         "  if mode == 'long' then return { kind = 'accepted', broker_id = ('x'):rep(40) } end\n"
         "  kept = a.header\n"
-        "  return { kind = mode == 'ok' and 'accepted' or mode, broker_id = o.id .. a.status, code = a.body,\n"
+        "  return { kind = mode == 'ok' and 'accepted' or mode, broker_id = o.id .. a.status, code "
+        "= a.body,\n"
         "    reason = a.header('retry-after'), retry_after_ms = a.header('none') or 5 }\n"
         "end }\n"
         "fails('encode and decode expected', exec.codec, {})\n");
@@ -301,18 +329,21 @@ static void test_risk(void **state)
 {
     struct world *w = *state;
     struct risk_ops risk = host_risk(w->host);
-    struct leg_spec leg = {.side = SIDE_SELL, .volume = decimal_raw(1000000), .price = 10, .stop = 20};
+    struct leg_spec leg = {
+        .side = SIDE_SELL, .volume = decimal_raw(1000000), .price = 10, .stop = 20};
     char rule[32], reason[160];
     lua(w, USE FILL);
     assert_int_not_equal(risk.check(risk.ctx, &leg, 5, rule, reason), 0);
     assert_string_equal(rule, "risk_error");
-    lua(w, USE
-        "answer = true exec.risk(function(leg)\n"
-        "  assert(leg.account == 'A1' and leg.canonical == 'BTCUSD' and leg.symbol == 'BTCUSD.' and leg.side == 'SELL')\n"
-        "  assert(leg.volume == '0.01' and leg.price == '1' and leg.stop == '2' and leg.target == '0' and leg.signal == 5)\n"
-        "  if answer == 'error' then error('oops') elseif answer == 'yield' then coroutine.yield() end\n"
-        "  if answer == 'again' then exec.risk(print) end\n"
-        "  return answer, 'my_rule', 'because' end)\n");
+    lua(w, USE "answer = true exec.risk(function(leg)\n"
+               "  assert(leg.account == 'A1' and leg.canonical == 'BTCUSD' and leg.symbol == "
+               "'BTCUSD.' and leg.side == 'SELL')\n"
+               "  assert(leg.volume == '0.01' and leg.price == '1' and leg.stop == '2' and "
+               "leg.target == '0' and leg.signal == 5)\n"
+               "  if answer == 'error' then error('oops') elseif answer == 'yield' then "
+               "coroutine.yield() end\n"
+               "  if answer == 'again' then exec.risk(print) end\n"
+               "  return answer, 'my_rule', 'because' end)\n");
     assert_int_equal(risk.check(risk.ctx, &leg, 5, rule, reason), 0);
     lua(w, "answer = false");
     assert_int_not_equal(risk.check(risk.ctx, &leg, 5, rule, reason), 0);
@@ -336,32 +367,38 @@ static void test_scripts(void **state)
 {
     struct world *w = *state;
     char code[1600];
-    snprintf(code, sizeof code,
-             USE
-             "local scripts = require 'perigee.scripts' market.symbol_add('BTCUSD', 0.1)\n"
-             "local path = '%s/probe.lua' local f = assert(io.open(path, 'w'))\n"
-             "f:write('-- name: probe\\n-- version: 1\\n-- api: 1\\n'\n"
-             "  .. 'return { params = { n = { type = \"integer\", default = 1 } }, on_quote = function(ctx, t, bid)'\n"
-             "  .. ' if bid > 100 then error(\"high\") end return { action = \"CLOSE\", reason = \"n\" .. ctx.params.n } end }')\n"
-             "f:close() heard = {}\n"
-             "scripts.on_signal(function(s) heard[#heard + 1] = s.strategy .. s.reason .. s.conditions end)\n"
-             "scripts.on_stop(function(instance, why) heard[#heard + 1] = instance .. why end)\n"
-             "assert(scripts.check { path = path, params = { n = 2 } })\n"
-             "local none, err = scripts.check { path = path, params = { m = 2 } } assert(not none and err.code == 'input')\n"
-             "h = assert(scripts.load { path = path, instance = 'a', symbol = 'BTCUSD', params = { n = 3 } })\n"
-             "local none, err = scripts.load { path = path, instance = 'a', symbol = 'BTCUSD' }\n"
-             "assert(not none and err.code == 'exists')\n"
-             "assert(#scripts.list() == 1 and h:info().params == '{\"n\":3}' and h:info().running)\n"
-             "market.quote(0, 1000, 50, 51) assert(#heard == 0) market.quote(0, 2000, 150, 151)\n"
-             "assert(not h:info().running)\n",
-             w->folder);
+    snprintf(
+        code, sizeof code,
+        USE "local scripts = require 'perigee.scripts' market.symbol_add('BTCUSD', 0.1)\n"
+            "local path = '%s/probe.lua' local f = assert(io.open(path, 'w'))\n"
+            "f:write('-- name: probe\\n-- version: 1\\n-- api: 1\\n'\n"
+            "  .. 'return { params = { n = { type = \"integer\", default = 1 } }, on_quote = "
+            "function(ctx, t, bid)'\n"
+            "  .. ' if bid > 100 then error(\"high\") end return { action = \"CLOSE\", reason = "
+            "\"n\" .. ctx.params.n } end }')\n"
+            "f:close() heard = {}\n"
+            "scripts.on_signal(function(s) heard[#heard + 1] = s.strategy .. s.reason .. "
+            "s.conditions end)\n"
+            "scripts.on_stop(function(instance, why) heard[#heard + 1] = instance .. why end)\n"
+            "assert(scripts.check { path = path, params = { n = 2 } })\n"
+            "local none, err = scripts.check { path = path, params = { m = 2 } } assert(not none "
+            "and err.code == 'input')\n"
+            "h = assert(scripts.load { path = path, instance = 'a', symbol = 'BTCUSD', params = { "
+            "n = 3 } })\n"
+            "local none, err = scripts.load { path = path, instance = 'a', symbol = 'BTCUSD' }\n"
+            "assert(not none and err.code == 'exists')\n"
+            "assert(#scripts.list() == 1 and h:info().params == '{\"n\":3}' and h:info().running)\n"
+            "market.quote(0, 1000, 50, 51) assert(#heard == 0) market.quote(0, 2000, 150, 151)\n"
+            "assert(not h:info().running)\n",
+        w->folder);
     lua(w, code);
     for (int i = 0; i < 4; i++)
         loop_run_once(&w->loop, false);
-    lua(w, USE
-        "assert(#heard == 2 and heard[1] == 'an3[]' and heard[2]:find('aprobe.lua:4: high', 1, true), heard[2])\n"
-        "h:unload() h:unload() assert(#require 'perigee.scripts'.list() == 0) fails('unloaded', h.info, h)\n"
-        "collectgarbage()\n");
+    lua(w, USE "assert(#heard == 2 and heard[1] == 'an3[]' and heard[2]:find('aprobe.lua:4: high', "
+               "1, true), heard[2])\n"
+               "h:unload() h:unload() assert(#require 'perigee.scripts'.list() == 0) "
+               "fails('unloaded', h.info, h)\n"
+               "collectgarbage()\n");
 }
 
 /* ---- a batch, over a venue that accepts on the next turn ---- */
@@ -429,34 +466,43 @@ static void test_batch(void **state)
     assert_non_null(x);
     host_set_exec(w->host, x, NULL);
     assert_int_equal(exec_start(x, &e), 0);
-    lua(w, USE
-        "local task = require 'perigee.task' exec.risk(function(leg) return leg.volume ~= '0.03', 'three', 'no' end)\n"
-        "fails('settle: all, first or deadline', exec.batch, { settle = 'x' })\n"
-        "local leg = { account = 'A1', canonical = 'BTCUSD', side = 'BUY', volume = '0.01', price = 50000, stop = 49000, target = 51000 }\n"
-        "local none, err = exec.batch({}):add { account = 'zz', canonical = 'BTCUSD', side = 'BUY', volume = 1, price = 1 }\n"
-        "assert(not none and err.code == 'notfound')\n"
-        "fails('leg.price', function() exec.batch({}):add { account = 'A1', canonical = 'BTCUSD', side = 'BUY', volume = 1 } end)\n"
-        "done = {}\n"
-        "task.spawn(function()\n"
-        "  do local b <close> = assert(exec.batch { signal = 3 }) assert(b:add(leg)) assert(#b == 1)\n"
-        "    local r, err = b:submit() assert(r, tostring(err)) done.report = r\n"
-        "    fails('submitted already', b.submit, b) end\n"
-        "  leg.volume = '0.03' local b = exec.batch {} b:add(leg) done.refused = b:submit() b:close()\n"
-        "  fails('closed', b.submit, b) done.all = true end)\n"
-        "task.spawn(function() done.need = exec.next_need('A1', 5000, 'io') end)\n"
-        "task.spawn(function() exec.next_need('A1', 1, 'io') done.short = true end)\n"
-        "kept = exec.batch {} fails('', function() kept:submit() end) collectgarbage()\n");
+    lua(w, USE "local task = require 'perigee.task' exec.risk(function(leg) return leg.volume ~= "
+               "'0.03', 'three', 'no' end)\n"
+               "fails('settle: all, first or deadline', exec.batch, { settle = 'x' })\n"
+               "local leg = { account = 'A1', canonical = 'BTCUSD', side = 'BUY', volume = '0.01', "
+               "price = 50000, stop = 49000, target = 51000 }\n"
+               "local none, err = exec.batch({}):add { account = 'zz', canonical = 'BTCUSD', side "
+               "= 'BUY', volume = 1, price = 1 }\n"
+               "assert(not none and err.code == 'notfound')\n"
+               "fails('leg.price', function() exec.batch({}):add { account = 'A1', canonical = "
+               "'BTCUSD', side = 'BUY', volume = 1 } end)\n"
+               "done = {}\n"
+               "task.spawn(function()\n"
+               "  do local b <close> = assert(exec.batch { signal = 3 }) assert(b:add(leg)) "
+               "assert(#b == 1)\n"
+               "    local r, err = b:submit() assert(r, tostring(err)) done.report = r\n"
+               "    fails('submitted already', b.submit, b) end\n"
+               "  leg.volume = '0.03' local b = exec.batch {} b:add(leg) done.refused = b:submit() "
+               "b:close()\n"
+               "  fails('closed', b.submit, b) done.all = true end)\n"
+               "task.spawn(function() done.need = exec.next_need('A1', 5000, 'io') end)\n"
+               "task.spawn(function() exec.next_need('A1', 1, 'io') done.short = true end)\n"
+               "kept = exec.batch {} fails('', function() kept:submit() end) collectgarbage()\n");
     for (int i = 0; i < 400; i++)
         loop_run_once(&w->loop, false);
-    lua(w, "local r = done.report assert(r.sent == 1 and r.accepted == 1 and #r.legs == 1 and r.signal == 3)\n"
-           "local l = r.legs[1] assert(l.account == 'A1' and l.state == 'ACCEPTED' and l.broker_id == 'W1' and not l.refused)\n"
+    lua(w, "local r = done.report assert(r.sent == 1 and r.accepted == 1 and #r.legs == 1 and "
+           "r.signal == 3)\n"
+           "local l = r.legs[1] assert(l.account == 'A1' and l.state == 'ACCEPTED' and l.broker_id "
+           "== 'W1' and not l.refused)\n"
            "assert(l.order and l.sent_us >= 0 and r.volume == '0.01')\n"
-           "local f = done.refused assert(f.refused == 1 and f.legs[1].refused and f.legs[1].state == 'REFUSED')\n"
+           "local f = done.refused assert(f.refused == 1 and f.legs[1].refused and f.legs[1].state "
+           "== 'REFUSED')\n"
            "assert(done.all and done.need == true)\n");
     host_set_exec(w->host, NULL, NULL);
     timer_stop(&fake.timer);
     exec_free(x);
-    lua(w, USE "fails('closed', function() return #kept end) fails('not available', exec.batch, {})");
+    lua(w,
+        USE "fails('closed', function() return #kept end) fails('not available', exec.batch, {})");
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Strategies: what the sandbox refuses, its limits, parameters, signals, and that an error stops one
- * strategy alone.
+ * Strategies: what the sandbox refuses, its limits, parameters, signals, and that an error stops
+ * one strategy alone.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -113,24 +113,31 @@ static void test_escapes(void **state)
         "assert(not pcall(require, 'a/b')); assert(not pcall(require, 'probe\\0x'))",
         "assert(not pcall(require, ''))",
         "assert(#string.rep('x', 1 << 20) == 1 << 20); assert(not pcall(string.rep, 'x', 1 << 21))",
-        "assert(not pcall(string.rep, 'x', math.maxinteger)); assert(string.rep('', 1 << 40) == '')",
+        "assert(not pcall(string.rep, 'x', math.maxinteger)); assert(string.rep('', 1 << 40) == "
+        "'')",
         "assert(not pcall(string.rep, '', 1 << 30, 'ab')); assert(('ab'):rep(-1) == '')",
         "local t = ('a'):rep(50000); assert(not pcall(string.find, t, '.-.-.-b'))",
         "local t = ('a'):rep(50000); assert(not pcall(t.gsub, t, '(a*)*b', ''))",
         "local t = ('a'):rep(50000); assert(not pcall(t.match, t, '[%]a]-.-.-b'))",
         "local t = ('a'):rep(50000); assert(not pcall(t.gmatch, t, '^.-.-b'))",
-        "local t = ('a'):rep(1 << 20); assert(not pcall(t.find, t, ('a'):rep(1 << 19) .. 'b', 1, true))",
+        "local t = ('a'):rep(1 << 20); assert(not pcall(t.find, t, ('a'):rep(1 << 19) .. 'b', 1, "
+        "true))",
         "assert(('a=1'):match('^(%a+)=(%d+)$') == 'a'); assert(('a.b'):find('.', 1, true) == 2)",
         "assert(not pcall(table.move, {}, 1, 1 << 40, 2))",
         "assert(not pcall(table.concat, {}, '', 1, math.maxinteger))",
         "assert(not pcall(table.unpack, {}, 1, 1 << 24))",
-        "assert(not pcall(table.insert, setmetatable({}, { __len = function() return 1 << 50 end }), 1, 1))",
+        "assert(not pcall(table.insert, setmetatable({}, { __len = function() return 1 << 50 end "
+        "}), 1, 1))",
         "local function f() return f() + 1 end; assert(not pcall(f))",
-        "local t = {}; for i = 1, 300 do t = setmetatable({}, { __index = t }) end; assert(t.x == nil)",
+        "local t = {}; for i = 1, 300 do t = setmetatable({}, { __index = t }) end; assert(t.x == "
+        "nil)",
         "local ok = pcall(string.rep); assert(not ok)",
-        "local s = 'x'; for i = 1, 190 do s = '(' .. s .. ')' end; assert(not pcall(string.find, 'x', s))",
-        "local co = coroutine.wrap(function() coroutine.yield(1) return 2 end); assert(co() + co() == 3)",
-        "local function d(n) return coroutine.wrap(function() return d(n + 1) end)() end; assert(not pcall(d, 1))",
+        "local s = 'x'; for i = 1, 190 do s = '(' .. s .. ')' end; assert(not pcall(string.find, "
+        "'x', s))",
+        "local co = coroutine.wrap(function() coroutine.yield(1) return 2 end); assert(co() + co() "
+        "== 3)",
+        "local function d(n) return coroutine.wrap(function() return d(n + 1) end)() end; "
+        "assert(not pcall(d, 1))",
         "x = 1; assert(_G.x == 1 and x == 1)",
         "assert(utf8.char(228) == 'ä' and math.type(1) == 'integer' and select('#', 1, 2) == 2)",
         "print('a', {}, 1)",
@@ -212,14 +219,16 @@ static void test_bytecode(void **state)
 static void test_require(void **state)
 {
     (void)state;
-    static const char lib[] = "count = (count or 0) + 1\nreturn { twice = function(x) return 2 * x end }";
+    static const char lib[] =
+        "count = (count or 0) + 1\nreturn { twice = function(x) return 2 * x end }";
     static const char loop[] = "return require 'loopy'";
     static const char broken[] = "local a = 1\nerror('inside')";
     write_file("helper_1.lua", lib, sizeof lib - 1);
     write_file("loopy.lua", loop, sizeof loop - 1);
     write_file("broken.lua", broken, sizeof broken - 1);
     try_snippet("local h = require 'helper_1'; assert(h.twice(2) == 4)\n"
-                "assert(require 'helper_1' == h and count == 1)", NULL);
+                "assert(require 'helper_1' == h and count == 1)",
+                NULL);
     try_snippet("require 'loopy'", "requires itself");
     try_snippet("require 'broken'", "broken.lua:2: inside");
 }
@@ -227,21 +236,25 @@ static void test_require(void **state)
 static void test_sorted_pairs(void **state)
 {
     (void)state;
-    try_snippet("local t = { [2.5] = 1, b = 1, [-1] = 1, [true] = 1, a = 1, [3] = 1, ['10'] = 1, [1] = 1,\n"
-                "  [false] = 1, ab = 1 }\n"
-                "local s = {} for k in pairs(t) do s[#s + 1] = tostring(k) end\n"
-                "local all = table.concat(s, ' ')\n"
-                "assert(all == '-1 1 2.5 3 10 a ab b false true', all)\n"
-                "local s2, k = {}, next(t)\n"
-                "while k ~= nil do s2[#s2 + 1] = tostring(k); k = next(t, k) end\n"
-                "assert(table.concat(s2, ' ') == all)\n"
-                "assert(next({}) == nil)", NULL);
+    try_snippet(
+        "local t = { [2.5] = 1, b = 1, [-1] = 1, [true] = 1, a = 1, [3] = 1, ['10'] = 1, [1] = 1,\n"
+        "  [false] = 1, ab = 1 }\n"
+        "local s = {} for k in pairs(t) do s[#s + 1] = tostring(k) end\n"
+        "local all = table.concat(s, ' ')\n"
+        "assert(all == '-1 1 2.5 3 10 a ab b false true', all)\n"
+        "local s2, k = {}, next(t)\n"
+        "while k ~= nil do s2[#s2 + 1] = tostring(k); k = next(t, k) end\n"
+        "assert(table.concat(s2, ' ') == all)\n"
+        "assert(next({}) == nil)",
+        NULL);
     try_snippet("local t = { a = 1, b = 2, c = 3 } local n = 0\n"
                 "for k in pairs(t) do n = n + 1 t.a, t.b, t.c = nil, nil, nil end assert(n == 1)\n"
-                "for k in pairs({}) do error('x') end", NULL);
+                "for k in pairs({}) do error('x') end",
+                NULL);
     try_snippet("local n = 0 for k, v in pairs(math) do n = n + 1 end assert(n > 20)", NULL);
     try_snippet("local p = setmetatable({}, { __pairs = function() return function() end end })\n"
-                "for k in pairs(p) do error('x') end", NULL);
+                "for k in pairs(p) do error('x') end",
+                NULL);
     try_snippet("for k in pairs({ [{}] = 1 }) do end", "a key that is a table has no stable order");
     try_snippet("pairs(nil)", "probe.lua:4:");
 }
@@ -291,9 +304,11 @@ static void test_definition(void **state)
         {"return { on_quote = print, indicators = { a = { 'rsi' } } }", "timeframe is none of"},
         {"return { on_quote = print, indicators = { a = { 'rsi', timeframe = '1m', perod = 3 } } }",
          "did you mean \"period\""},
-        {"return { on_quote = print, indicators = { a = { 'rsi', timeframe = '1m', period = 0 } } }",
+        {"return { on_quote = print, indicators = { a = { 'rsi', timeframe = '1m', period = 0 } } "
+         "}",
          "indicators.a:"},
-        {"return { on_quote = print, indicators = { a = { 'sma', timeframe = '1m', input = 'x' } } }",
+        {"return { on_quote = print, indicators = { a = { 'sma', timeframe = '1m', input = 'x' } } "
+         "}",
          "input is none of"},
         {"return { on_quote = print, indicators = function(p) return p.x.y end }", "probe.lua:4:"},
     };
@@ -437,7 +452,8 @@ static void test_signal(void **state)
         " strength = 1, reason = 'why', holding_ms = 60000,\n"
         " conditions = { { pass = true, name = 'rsi', zeta = 1, value = 61.5, threshold = 70,\n"
         "   source = 'x', alpha = 2 }, { name = 'b', pass = false } },\n"
-        " plan = { z = 1, a = { 1, 2, { q = 'x' } }, m = 1.5, e = {} } }", &h);
+        " plan = { z = 1, a = { 1, 2, { q = 'x' } }, m = 1.5, e = {} } }",
+        &h);
     assert_int_equal(h.signals, 1);
     assert_int_equal(h.stops, 0);
     assert_string_equal(h.last.action, "OPEN_LONG");
@@ -482,7 +498,8 @@ static void test_bad_signal(void **state)
         {"{ action = 'OPEN_LONG', price = 100, stop = 101 }", "signal.stop is not on the losing"},
         {"{ action = 'OPEN_LONG', price = 100, stop = 100 }", "signal.stop is not on the losing"},
         {"{ action = 'OPEN_SHORT', price = 100, stop = 99 }", "signal.stop is not on the losing"},
-        {"{ action = 'OPEN_LONG', price = 100, target = 99 }", "signal.target is not on the winning"},
+        {"{ action = 'OPEN_LONG', price = 100, target = 99 }",
+         "signal.target is not on the winning"},
         {"{ action = 'OPEN_SHORT', price = 100, target = 101 }", "signal.target is not on the"},
         {"{ action = 'OPEN_SHORT', stop = 1, target = 2 }", "signal.target is on the losing side"},
         {"{ action = 'CLOSE', confidence = 1.1 }", "signal.confidence is outside of 0..1"},
@@ -608,12 +625,14 @@ static void test_indicators_and_ctx(void **state)
     struct strategy *s = load(
         m,
         "return { timeframes = { '1m' }, params = { n = { type = 'integer', default = 4 } },\n"
-        "indicators = function(p) return { ma = { 'sma', period = p.n }, far = { 'sma', period = 50 } } end,\n"
+        "indicators = function(p) return { ma = { 'sma', period = p.n }, far = { 'sma', period = "
+        "50 } } end,\n"
         "init = function(ctx)\n"
         "  assert(ctx:value('ma') == 107.5 and ctx:value('ma', 1, 1) == 106.5)\n"
         "  assert(ctx:value('far') == nil and not pcall(ctx.value, ctx, 'none'))\n"
         "  assert(ctx:quote() == nil and ctx:imbalance(5) == nil and ctx:microprice() == nil)\n"
-        "  local b = ctx:bars('1m', 3) assert(#b == 3 and b[3].close == 109 and b[1].close == 107)\n"
+        "  local b = ctx:bars('1m', 3) assert(#b == 3 and b[3].close == 109 and b[1].close == "
+        "107)\n"
         "  assert(ctx.symbol == 'BTCUSD' and ctx.instance == 'one') ctx.state.n = 0\n"
         "  assert(not pcall(function() ctx.symbol = 'x' end)) ctx:log('hello')\n"
         "end,\n"
@@ -635,8 +654,8 @@ static void test_indicators_and_ctx(void **state)
     assert_string_equal(strategy_name(s), "probe");
     assert_string_equal(strategy_version(s), "3");
     assert_int_equal(strlen(strategy_hash(s)), 16);
-    struct print p = {.time_ms = 700000, .price = 123.5, .volume = 2, .buy = 1,
-                      .side = BAR_SIDE_TICK_RULE};
+    struct print p = {
+        .time_ms = 700000, .price = 123.5, .volume = 2, .buy = 1, .side = BAR_SIDE_TICK_RULE};
     assert_int_equal(market_print(m, 0, &p), 0);
     market_advance(m, 725000);
     assert_string_equal(h.why, "");
@@ -664,12 +683,13 @@ static void test_random(void **state)
         struct heard h = {0};
         struct err e = {0};
         struct strategy *s = NULL;
-        struct strategy_config c = config_of(
-            "assert(not pcall(math.random, 2, 1))\n"
-            "return { on_quote = function() local x = math.random(3, 5)\n"
-            "assert(x >= 3 and x <= 5 and math.random() < 1 and math.random(1) == 1)\n"
-            "return { action = 'CLOSE', plan = { a = math.random(), b = math.random(1 << 60) } } end }",
-            NULL);
+        struct strategy_config c =
+            config_of("assert(not pcall(math.random, 2, 1))\n"
+                      "return { on_quote = function() local x = math.random(3, 5)\n"
+                      "assert(x >= 3 and x <= 5 and math.random() < 1 and math.random(1) == 1)\n"
+                      "return { action = 'CLOSE', plan = { a = math.random(), b = math.random(1 << "
+                      "60) } } end }",
+                      NULL);
         if (run == 2)
             c.instance = "two";
         assert_int_equal(strategy_load(&s, m, NULL, &c, on_signal, on_stop, &h, &e), 0);
@@ -692,9 +712,10 @@ static void test_load_failures_leave_nothing(void **state)
     struct market *m = new_market();
     struct err e = {0};
     struct strategy *s = NULL;
-    struct strategy_config c = config_of(
-        "return { timeframes = { '1m' }, on_bar = print, indicators = { a = { 'sma', period = 3 },\n"
-        " b = { 'nope' } } }", NULL);
+    struct strategy_config c = config_of("return { timeframes = { '1m' }, on_bar = print, "
+                                         "indicators = { a = { 'sma', period = 3 },\n"
+                                         " b = { 'nope' } } }",
+                                         NULL);
     assert_int_equal(strategy_load(&s, m, NULL, &c, on_signal, on_stop, NULL, &e), ERR_INPUT);
     assert_non_null(strstr(e.message, "indicators.b"));
     c.symbol = "NONE";
