@@ -205,10 +205,30 @@ static int l_encode(lua_State *L)
     return 1;
 }
 
+/* Does the text need no escape: printable ASCII without quote and backslash? */
+static bool is_plain(const char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (text[i] < 0x20 || text[i] > 0x7e || text[i] == '"' || text[i] == '\\') {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Orders are full of short plain texts: these cost neither a userdata nor an allocation. */
 static int l_string(lua_State *L)
 {
+    char quoted[64];
     size_t n;
     const char *text = luaL_checklstring(L, 1, &n);
+    if (n + 2 <= sizeof quoted && is_plain(text, n)) {
+        quoted[0] = '"';
+        memcpy(quoted + 1, text, n);
+        quoted[n + 1] = '"';
+        lua_pushlstring(L, quoted, n + 2);
+        return 1;
+    }
     struct str *out = domain_str(L);
     str_json_string(out, text, n);
     domain_str_finish(L, out);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The ledger: folding, its determinism, contradictions, marks, conversion, equity and margin.
+ * The ledger: folding, its determinism, contradictions, and what leaves it.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,150 +12,7 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
-#include "trade/ledger.h"
-
-static decimal dec(const char *text)
-{
-    decimal d;
-    assert_int_equal(decimal_parse(text, strlen(text), &d), 0);
-    return d;
-}
-
-static int apply(struct ledger *l, struct event *ev)
-{
-    struct err e;
-    ev->seq++;
-    int rc = ledger_apply(l, ev, &e);
-    if (rc != 0)
-        assert_true(e.code == rc && e.message[0] != '\0');
-    return rc;
-}
-
-static int add_account(struct ledger *l, const char *id, const char *currency, int leverage)
-{
-    struct event ev;
-    event_init(&ev, EVENT_KIND_account_added);
-    event_set_strz(&ev, F_account_added_account, id);
-    event_set_strz(&ev, F_account_added_user, "sim:a@b.c");
-    event_set_strz(&ev, F_account_added_broker, "sim");
-    event_set_strz(&ev, F_account_added_currency, currency);
-    event_set_i64(&ev, F_account_added_leverage, leverage);
-    return apply(l, &ev);
-}
-
-static int add_instrument(struct ledger *l, const char *symbol, const char *canonical,
-                          const char *base, const char *quote, int digits, const char *contract)
-{
-    struct event ev;
-    event_init(&ev, EVENT_KIND_instrument);
-    event_set_strz(&ev, F_instrument_venue, "sim");
-    event_set_strz(&ev, F_instrument_symbol, symbol);
-    event_set_strz(&ev, F_instrument_canonical, canonical);
-    event_set_strz(&ev, F_instrument_base, base);
-    event_set_strz(&ev, F_instrument_quote, quote);
-    event_set_i64(&ev, F_instrument_price_digits, digits);
-    event_set_i64(&ev, F_instrument_volume_digits, 2);
-    event_set_dec(&ev, F_instrument_volume_min, dec("0.01"));
-    event_set_dec(&ev, F_instrument_volume_max, dec("100"));
-    event_set_dec(&ev, F_instrument_volume_step, dec("0.01"));
-    event_set_dec(&ev, F_instrument_contract_size, dec(contract));
-    return apply(l, &ev);
-}
-
-static int intent(struct ledger *l, uint64_t id, const char *account, const char *op,
-                  const char *symbol, const char *side, const char *volume, const char *price)
-{
-    struct event ev;
-    event_init(&ev, EVENT_KIND_intent);
-    ev.market_ms = 1000 + (int64_t)id;
-    event_set_u64(&ev, F_intent_order, id);
-    event_set_u64(&ev, F_intent_batch, id / 10 + 1);
-    event_set_u64(&ev, F_intent_signal, id / 10 + 2);
-    event_set_strz(&ev, F_intent_account, account);
-    event_set_strz(&ev, F_intent_op, op);
-    event_set_strz(&ev, F_intent_symbol, symbol);
-    event_set_strz(&ev, F_intent_side, side);
-    event_set_dec(&ev, F_intent_volume, dec(volume));
-    event_set_dec(&ev, F_intent_price, dec(price));
-    event_set_dec(&ev, F_intent_stop, dec("49900"));
-    event_set_dec(&ev, F_intent_target, dec("50200"));
-    event_set_i64(&ev, F_intent_tag, -1);
-    event_set_i64(&ev, F_intent_attempt, 1);
-    event_set_i64(&ev, F_intent_holding_ms, 180000);
-    return apply(l, &ev);
-}
-
-static int step(struct ledger *l, uint16_t kind, uint64_t id, const char *broker_id)
-{
-    struct event ev;
-    event_init(&ev, kind);
-    event_set_u64(&ev, 0, id); /* the order is the first field of all of them */
-    if (broker_id != NULL && kind == EVENT_KIND_order_accepted)
-        event_set_strz(&ev, F_order_accepted_broker_id, broker_id);
-    if (broker_id != NULL && kind == EVENT_KIND_order_adopted)
-        event_set_strz(&ev, F_order_adopted_position, broker_id);
-    return apply(l, &ev);
-}
-
-static int opened(struct ledger *l, const char *account, const char *id, uint64_t order,
-                  const char *symbol, const char *side, const char *volume, const char *price,
-                  const char *stop, const char *target)
-{
-    struct event ev;
-    event_init(&ev, EVENT_KIND_position_opened);
-    event_set_strz(&ev, F_position_opened_account, account);
-    event_set_strz(&ev, F_position_opened_position, id);
-    event_set_u64(&ev, F_position_opened_order, order);
-    event_set_strz(&ev, F_position_opened_symbol, symbol);
-    event_set_strz(&ev, F_position_opened_side, side);
-    event_set_dec(&ev, F_position_opened_volume, dec(volume));
-    event_set_dec(&ev, F_position_opened_price, dec(price));
-    event_set_dec(&ev, F_position_opened_stop, dec(stop));
-    event_set_dec(&ev, F_position_opened_target, dec(target));
-    event_set_time(&ev, F_position_opened_opened, 5000);
-    event_set_bool(&ev, F_position_opened_ours, order != 0);
-    return apply(l, &ev);
-}
-
-static int closed(struct ledger *l, const char *account, const char *id, const char *volume,
-                  const char *net, bool partial, int64_t when)
-{
-    struct event ev;
-    event_init(&ev, EVENT_KIND_position_closed);
-    event_set_strz(&ev, F_position_closed_account, account);
-    event_set_strz(&ev, F_position_closed_position, id);
-    event_set_dec(&ev, F_position_closed_volume, dec(volume));
-    event_set_dec(&ev, F_position_closed_net, dec(net));
-    event_set_bool(&ev, F_position_closed_partial, partial);
-    event_set_time(&ev, F_position_closed_closed, when);
-    return apply(l, &ev);
-}
-
-static int balance(struct ledger *l, const char *account, const char *money)
-{
-    struct event ev;
-    event_init(&ev, EVENT_KIND_balance);
-    ev.market_ms = 777;
-    event_set_strz(&ev, F_balance_account, account);
-    event_set_dec(&ev, F_balance_balance, dec(money));
-    event_set_dec(&ev, F_balance_equity, dec(money));
-    event_set_dec(&ev, F_balance_free_margin, dec(money));
-    return apply(l, &ev);
-}
-
-static struct ledger *fresh(void)
-{
-    struct err e;
-    struct ledger *l = ledger_new(&e);
-    assert_non_null(l);
-    assert_int_equal(add_account(l, "A1", "USD", 100), 0);
-    assert_int_equal(add_account(l, "A2", "EUR", 30), 0);
-    assert_int_equal(add_instrument(l, "BTCUSD.", "BTCUSD", "BTC", "USD", 1, "1"), 0);
-    assert_int_equal(add_instrument(l, "EURUSD", "EURUSD", "EUR", "USD", 5, "100000"), 0);
-    assert_int_equal(add_instrument(l, "USDJPY", "USDJPY", "USD", "JPY", 3, "100000"), 0);
-    assert_int_equal(add_instrument(l, "EURJPY", "EURJPY", "EUR", "JPY", 3, "100000"), 0);
-    return l;
-}
+#include "trade_ledger_fixture.h"
 
 static void test_records(void **state)
 {
@@ -401,129 +258,6 @@ static void test_position_events(void **state)
     ledger_free(l);
 }
 
-static void test_convert(void **state)
-{
-    (void)state;
-    struct ledger *l = fresh();
-    struct err e;
-    double rate, bid, ask;
-    assert_int_equal(ledger_convert(l, "sim", "USD", "USD", &rate, &e), 0);
-    assert_true(rate == 1.0);
-    assert_int_equal(ledger_convert(l, "sim", "EUR", "USD", &rate, &e), ERR_NOTFOUND);
-    assert_non_null(strstr(e.message, "EUR"));
-    assert_false(ledger_rate_quote(l, "sim", "EURUSD", &bid, &ask));
-    ledger_mark(l, "sim", "EURUSD", 1.10, 1.12, NULL, NULL);
-    assert_true(ledger_rate_quote(l, "sim", "EURUSD", &bid, &ask));
-    assert_true(bid == 1.10 && ask == 1.12);
-    assert_int_equal(ledger_convert(l, "sim", "EUR", "USD", &rate, &e), 0);
-    assert_true(rate == 1.10); /* received euros are sold at the bid */
-    assert_int_equal(ledger_convert_cost(l, "sim", "EUR", "USD", &rate, &e), 0);
-    assert_true(rate == 1.12);
-    assert_int_equal(ledger_convert(l, "sim", "USD", "EUR", &rate, &e), 0);
-    assert_true(rate == 1.0 / 1.12);
-    assert_int_equal(ledger_convert_cost(l, "sim", "USD", "EUR", &rate, &e), 0);
-    assert_true(rate == 1.0 / 1.10);
-    /* Across the dollar: yen of a EURJPY position into pounds needs both legs. */
-    assert_int_equal(add_instrument(l, "GBPUSD", "GBPUSD", "GBP", "USD", 5, "100000"), 0);
-    assert_int_equal(ledger_convert(l, "sim", "JPY", "GBP", &rate, &e), ERR_NOTFOUND);
-    ledger_mark(l, "sim", "USDJPY", 150.0, 151.0, NULL, NULL);
-    assert_int_equal(ledger_convert(l, "sim", "JPY", "GBP", &rate, &e), ERR_NOTFOUND);
-    ledger_mark(l, "sim", "GBPUSD", 1.25, 1.26, NULL, NULL);
-    assert_int_equal(ledger_convert(l, "sim", "JPY", "GBP", &rate, &e), 0);
-    assert_true(rate == (1.0 / 151.0) * (1.0 / 1.26));
-    assert_int_equal(ledger_convert_cost(l, "sim", "JPY", "GBP", &rate, &e), 0);
-    assert_true(rate == (1.0 / 150.0) * (1.0 / 1.25));
-    /* A direct pair is preferred to the cross. */
-    ledger_mark(l, "sim", "EURJPY", 160.0, 161.0, NULL, NULL);
-    assert_int_equal(ledger_convert(l, "sim", "JPY", "EUR", &rate, &e), 0);
-    assert_true(rate == 1.0 / 161.0);
-    assert_int_equal(ledger_convert(l, "other", "JPY", "EUR", &rate, &e), ERR_NOTFOUND);
-    /* A quote that cannot be one is no rate. */
-    ledger_mark(l, "sim", "EURUSD", 0.0, 1.0, NULL, NULL);
-    ledger_mark(l, "sim", "EURUSD", 1.2, 1.1, NULL, NULL);
-    assert_true(ledger_rate_quote(l, "sim", "EURUSD", &bid, &ask) && bid == 1.10);
-    ledger_free(l);
-}
-
-static void count_crossed(void *arg, const struct position *p)
-{
-    strcat(arg, p->id);
-    strcat(arg, " ");
-}
-
-static void test_marks(void **state)
-{
-    (void)state;
-    struct ledger *l = fresh();
-    char seen[64] = "";
-    decimal equity;
-    assert_int_equal(opened(l, "A1", "W1", 0, "BTCUSD.", "BUY", "0.5", "50000", "49900", "50200"),
-                     0);
-    assert_int_equal(opened(l, "A1", "W2", 0, "BTCUSD.", "SELL", "1", "50000", "50100", "49800"),
-                     0);
-    assert_int_equal(opened(l, "A2", "W3", 0, "BTCUSD.", "BUY", "1", "50000", "0", "0"), 0);
-    assert_false(ledger_equity(l, 0, &equity)); /* no balance */
-    assert_int_equal(balance(l, "A1", "1000"), 0);
-    assert_int_equal(balance(l, "A2", "2000"), 0);
-    assert_false(ledger_equity(l, 0, &equity)); /* no mark: the broker's figure */
-    assert_int_equal(equity.v, dec("1000").v);
-
-    assert_int_equal(ledger_mark(l, "sim", "BTCUSD", 50010.0, 50012.0, count_crossed, seen), 0);
-    assert_int_equal(ledger_position(l, 0, "W1")->mark, 500100);
-    assert_int_equal(ledger_position(l, 0, "W2")->mark, 500120);
-    assert_true(ledger_equity(l, 0, &equity)); /* + 5 - 12 */
-    assert_int_equal(equity.v, dec("993").v);
-    assert_false(ledger_equity(l, 1, &equity)); /* no rate to EUR */
-    assert_int_equal(equity.v, dec("2000").v);
-    ledger_mark(l, "sim", "EURUSD", 1.25, 1.25, NULL, NULL);
-    assert_true(ledger_equity(l, 1, &equity)); /* 10 USD are 8 EUR: the pair revalues */
-    assert_int_equal(equity.v, dec("2008").v);
-    ledger_mark(l, "sim", "EURUSD", 1.0, 1.0, NULL, NULL);
-    assert_true(ledger_equity(l, 1, &equity));
-    assert_int_equal(equity.v, dec("2010").v);
-    assert_false(ledger_equity(l, 7, &equity));
-
-    /* Crossings are told once: the bid reaches the buyer's stop, the ask the seller's target. */
-    assert_int_equal(ledger_mark(l, "sim", "BTCUSD", 49900.0, 49902.0, count_crossed, seen), 1);
-    assert_string_equal(seen, "W1 ");
-    assert_int_equal(ledger_mark(l, "sim", "BTCUSD", 49890.0, 49892.0, count_crossed, seen), 0);
-    assert_int_equal(ledger_mark(l, "sim", "BTCUSD", 49799.0, 49801.0, count_crossed, seen), 0);
-    assert_int_equal(ledger_mark(l, "sim", "BTCUSD", 49798.0, 49800.0, count_crossed, seen), 1);
-    assert_string_equal(seen, "W1 W2 ");
-    /* From beyond one level to beyond the other is the same crossing; coming back ends it. */
-    assert_int_equal(ledger_mark(l, "sim", "BTCUSD", 50198.0, 50200.0, count_crossed, seen), 0);
-    assert_int_equal(ledger_mark(l, "sim", "BTCUSD", 50200.0, 50202.0, count_crossed, seen), 1);
-    assert_string_equal(seen, "W1 W2 W1 ");
-    assert_int_equal(ledger_mark(l, "sim", "nothing", 1.0, 2.0, count_crossed, seen), 0);
-    ledger_free(l);
-}
-
-static void test_margin(void **state)
-{
-    (void)state;
-    struct ledger *l = fresh();
-    struct err e;
-    decimal m;
-    assert_int_equal(ledger_margin(l, 0, &m, &e), 0);
-    assert_int_equal(m.v, 0);
-    assert_int_equal(opened(l, "A1", "W1", 0, "BTCUSD.", "BUY", "0.5", "50000", "0", "0"), 0);
-    assert_int_equal(ledger_margin(l, 0, &m, &e), 0);
-    assert_int_equal(m.v, dec("250").v);
-    assert_int_equal(intent(l, 1, "A1", "open", "BTCUSD.", "BUY", "0.1", "50000"), 0);
-    assert_int_equal(ledger_margin(l, 0, &m, &e), 0);
-    assert_int_equal(m.v, dec("300").v); /* what is in flight binds too */
-    assert_int_equal(step(l, EVENT_KIND_order_not_sent, 1, NULL), 0);
-    assert_int_equal(ledger_margin(l, 0, &m, &e), 0);
-    assert_int_equal(m.v, dec("250").v);
-    assert_int_equal(opened(l, "A2", "W2", 0, "BTCUSD.", "BUY", "0.3", "50000", "0", "0"), 0);
-    assert_int_equal(ledger_margin(l, 1, &m, &e), ERR_NOTFOUND);
-    ledger_mark(l, "sim", "EURUSD", 1.25, 1.26, NULL, NULL);
-    assert_int_equal(ledger_margin(l, 1, &m, &e), 0);
-    assert_int_equal(m.v, dec("400").v); /* 15,000 USD / 1.25 / 30 */
-    assert_int_equal(ledger_margin(l, 9, &m, &e), ERR_NOTFOUND);
-    ledger_free(l);
-}
-
 /* Everything that is folded, as text. */
 static void dump(const struct ledger *l, struct str *out)
 {
@@ -675,17 +409,10 @@ static void test_iteration(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_records),
-        cmocka_unit_test(test_account_state_and_balance),
-        cmocka_unit_test(test_entry_life),
-        cmocka_unit_test(test_unknown_orders),
-        cmocka_unit_test(test_position_events),
-        cmocka_unit_test(test_convert),
-        cmocka_unit_test(test_marks),
-        cmocka_unit_test(test_margin),
-        cmocka_unit_test(test_orders_leave),
-        cmocka_unit_test(test_iteration),
-        cmocka_unit_test(test_fold_is_deterministic),
+        cmocka_unit_test(test_records),         cmocka_unit_test(test_account_state_and_balance),
+        cmocka_unit_test(test_entry_life),      cmocka_unit_test(test_unknown_orders),
+        cmocka_unit_test(test_position_events), cmocka_unit_test(test_orders_leave),
+        cmocka_unit_test(test_iteration),       cmocka_unit_test(test_fold_is_deterministic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -82,10 +82,16 @@ function show.engine_ready(self, e)
   self.write("")
 end
 
+-- A level with as many places as the price that it belongs to.
+local function level(value, price)
+  if not value then return "-" end
+  return decimal.new(value):fixed(#((price or ""):match("%.(%d+)$") or ""))
+end
+
 function show.signal(self, e)
   line(self, e, "signal", ("%s  #%d %s %s at %s  stop %s  target %s  strength %.2f  %s"):format(
-    paint(self, "bold", e.action), e.signal, e.strategy, e.symbol, e.price or "-", e.stop or "-", e.target or "-",
-    e.strength or 0, e.reason or ""))
+    paint(self, "bold", e.action), e.signal, e.strategy, e.symbol, e.price or "-", level(e.stop, e.price),
+    level(e.target, e.price), e.strength or 0, e.reason or ""))
 end
 
 function show.signal_refused(self, e)

@@ -54,7 +54,7 @@ end
 function fold.position_closed(self, e)
   local a = self.accounts[e.account]
   if a then a.realised = a.realised + decimal.new(e.net or "0") end
-  if not e.partial then
+  if not e.partial and (e.order or 0) > 0 then -- an operator's own position is not an exit of ours
     self.exits[e.reason] = (self.exits[e.reason] or 0) + 1
     if a then a.trades = a.trades + 1 end
   end
