@@ -52,7 +52,7 @@
     F(engine_started, clock, STRING, "wall, scaled, granted or virtual")
 
 #define EVENT_FIELDS_engine_stopped(F) \
-    F(engine_stopped, reason, STRING, "interrupt, end, time, error") \
+    F(engine_stopped, reason, STRING, "interrupt (--for, too), end, command, supervisor gone") \
     F(engine_stopped, exit_code, I64, "of the process")
 
 #define EVENT_FIELDS_user_added(F) \
@@ -204,7 +204,7 @@
 #define EVENT_FIELDS_order_adopted(F) \
     F(order_adopted, order, U64, "") \
     F(order_adopted, position, STRING, "") \
-    F(order_adopted, by, STRING, "tag, stops or shape")
+    F(order_adopted, by, STRING, "stops, shape or closed")
 
 #define EVENT_FIELDS_batch_done(F) \
     F(batch_done, batch, U64, "") \

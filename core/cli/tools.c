@@ -75,6 +75,7 @@ const struct cli_verb verb_show_config = {
     config_options, show_config};
 
 static const struct cli_option journal_options[] = {
+    {"--config", "", "FILE", "configuration file (perigee.lua when there is one)"},
     {"--data-dir", "data.dir", "DIR", "folder of all state (default var)"},
     {"--json", "json", NULL, "one JSON object a line"},
     {"--kind", "kind", "K[,K...]", "only these kinds"},
@@ -202,22 +203,42 @@ static int verify(const char *folder)
     return 0;
 }
 
+/* The data folder as everybody else finds it: command line, environment, file, default. */
+static int journal_folder(const struct cli_args *args, char *folder, size_t size)
+{
+    const char *data = cli_get(args, "data.dir");
+    struct process p;
+    struct process_options plain = {0};
+    struct settings *s = NULL;
+    struct err e = {0};
+    if (data) {
+        snprintf(folder, size, "%s/journal", data);
+        return 0;
+    }
+    if (process_init(&p, &plain, &e))
+        return process_fail(&e);
+    int rc = settings_load(&s, p.host, args->config, NULL, 0, &e);
+    if (rc)
+        rc = process_fail(&e);
+    else
+        snprintf(folder, size, "%s/journal", settings_text(s, "data.dir", "var"));
+    settings_free(s);
+    process_fini(&p);
+    return rc;
+}
+
 static int journal(int argc, char **argv)
 {
     struct cli_args args;
     int rc = cli_parse(&verb_journal, argc, argv, &args);
     if (rc == 0) {
-        const char *what = args.plain_count ? args.plain[0] : "";
-        const char *data = cli_get(&args, "data.dir");
+        const char *what = args.plain_count == 1 ? args.plain[0] : "";
         char folder[512];
-        snprintf(folder, sizeof folder, "%s/journal", data ? data : "var");
-        if (args.plain_count == 1 && strcmp(what, "cat") == 0)
-            rc = cat(&args, folder);
-        else if (args.plain_count == 1 && strcmp(what, "verify") == 0)
-            rc = verify(folder);
-        else {
+        if (strcmp(what, "cat") != 0 && strcmp(what, "verify") != 0) {
             fprintf(stderr, "perigee journal: say cat or verify; see perigee help journal\n");
             rc = EXIT_USAGE;
+        } else if ((rc = journal_folder(&args, folder, sizeof folder)) == 0) {
+            rc = strcmp(what, "cat") == 0 ? cat(&args, folder) : verify(folder);
         }
     }
     cli_args_fini(&args);

@@ -18,11 +18,14 @@ struct engine {
     struct remote *remote;
     struct exec *exec;
     struct wire *wire;
+    int64_t last_market_ms; /* of the newest event; 0: none */
 };
 
 static int fold(void *arg, const struct event *ev, struct err *e)
 {
-    return ledger_apply(arg, ev, e);
+    struct engine *g = arg;
+    g->last_market_ms = ev->market_ms;
+    return ledger_apply(g->ledger, ev, e);
 }
 
 static void on_broken(void *arg, const char *why)
@@ -56,7 +59,7 @@ static int open_journal(struct engine *g, struct err *e)
                                               : JOURNAL_SYNC_INTERVAL};
     if (!(g->stream = stream_new(&p->loop, e)) || !(g->ledger = ledger_new(e)))
         return e->code;
-    int rc = stream_reduce(g->stream, fold, g->ledger);
+    int rc = stream_reduce(g->stream, fold, g);
     if (rc)
         return err_set(e, rc, "the event stream takes no reducer");
     stream_on_broken(g->stream, on_broken, g);
@@ -64,6 +67,9 @@ static int open_journal(struct engine *g, struct err *e)
     rc = stream_open(g->stream, &config, &report, e);
     if (rc)
         return rc;
+    /* Until a feed says what time it is, the market stands where the journal ended. */
+    if (g->last_market_ms)
+        clock_grant(&p->clock, g->last_market_ms);
     if (report.cut_bytes)
         log_write(p->log, LOG_WARN, "engine", "cut a torn tail of %lld bytes off %s",
                   (long long)report.cut_bytes, report.cut_file);

@@ -26,8 +26,12 @@ void budget_init(struct acct *a)
 static void roll(struct acct *a, int64_t now_slice)
 {
     int64_t steps = now_slice - a->budget_slice;
-    if (steps <= 0)
+    if (steps == 0)
         return;
+    if (steps < 0) { /* another market's time: what was counted in the old one means nothing */
+        budget_init(a);
+        return;
+    }
     if (steps > BUDGET_SLICES)
         steps = BUDGET_SLICES;
     for (int64_t k = 0; k < steps; k++) {

@@ -275,11 +275,19 @@ local function socket_path(data)
   return folder .. "/engine.sock"
 end
 
-local effective, source = {}, nil
+local effective, effective_text, source = {}, "", nil
 
 --- The effective configuration, "section.key" to typed value.
 ---@return table<string, any>
 function config.values() return effective end
+
+--- A hash of what is in force, secrets left out: two runs with the same one were configured alike.
+---@return string  16 hex digits (FNV-1a)
+function config.hash()
+  local hash = 0xcbf29ce484222325
+  for i = 1, #effective_text do hash = (hash ~ effective_text:byte(i)) * 0x100000001b3 end
+  return ("%016x"):format(hash)
+end
 
 --- The configuration file that was given or found; nil: none.
 ---@return string|nil
@@ -355,6 +363,7 @@ function config.resolve(file, overrides)
   if bad then return nil, bad end
   effective, source = values, path
   local flat = { _shown = shown(values, origins) }
+  effective_text = shown(values, {})
   for _, k in ipairs(config.keys) do
     local value = values[k.key]
     if value ~= nil and k.secret then log.mask(value) end

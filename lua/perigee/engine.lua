@@ -108,8 +108,8 @@ function engine.on_signal(signal)
   exits.on_signal(signal)
   if signal.action == "CLOSE" then return end
   local now = limits()
-  local ok, rule, reason = risk.accepts({ action = signal.action, age_ms = clock.market_ms() - (signal.time_ms
-    or clock.market_ms()) }, now, state.stopping or exec.entries_stopped())
+  local age = clock.market_ms() - (signal.time_ms or clock.market_ms())
+  local ok, rule, reason = risk.accepts(signal, age, now, state.stopping or exec.entries_stopped())
   if not ok then
     event.emit("signal_refused", { signal = signal.id, rule = rule, reason = reason })
     return
@@ -309,6 +309,8 @@ local function connect_feed(address)
   if not feed then return fail("unreachable", ("the reference feed at %s: %s"):format(address, err.message)) end
   feed:set_clock()
   state.feed = feed
+  event.emit("engine_started", { version = process.version(), mode = "paper", pid = process.pid(),
+    clock = clock.mode(), config_hash = config.hash() })
   return feed, url
 end
 
@@ -390,16 +392,11 @@ function engine.start()
   if not address then
     return fail("usage", "the engine needs a broker: give --broker HOST:PORT, or use perigee run")
   end
-  event.emit("engine_started", { version = process.version(), mode = "paper", pid = process.pid(),
-    clock = config.get("market.speed") })
   if config.get("engine.supervised") then watch_supervisor() end
   commands.register(state, engine)
   local list = lineup.list()
   local ok, err = lineup.check(list)
-  if not ok then
-    event.emit("script_loaded", { ok = false, reason = err.message })
-    return nil, err
-  end
+  if not ok then return nil, err end
   return start_trading(list, address)
 end
 

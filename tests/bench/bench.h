@@ -32,7 +32,8 @@ struct bench {
     size_t count;
 };
 
-static inline void bench_die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+static inline void bench_die(const char *format, ...)
+    __attribute__((format(printf, 1, 2), noreturn));
 static inline void bench_die(const char *format, ...)
 {
     va_list args;
@@ -116,7 +117,8 @@ static inline void bench_machine(int argc, char **argv)
     double load = 0;
     if (getloadavg(&load, 1) != 1)
         load = 0;
-    printf("machine: %s, %ld cores, load %.2f\ncommand:", model, sysconf(_SC_NPROCESSORS_ONLN), load);
+    printf("machine: %s, %ld cores, load %.2f\ncommand:", model, sysconf(_SC_NPROCESSORS_ONLN),
+           load);
     for (int i = 0; i < argc; i++)
         printf(" %s", argv[i]);
     printf("\n");

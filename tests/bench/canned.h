@@ -164,7 +164,8 @@ static inline void canned_start(struct canned *c)
     socklen_t size = sizeof at;
     char answer[512];
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    c->seen = mmap(NULL, sizeof *c->seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    c->seen =
+        mmap(NULL, sizeof *c->seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (fd < 0 || c->seen == MAP_FAILED || bind(fd, (struct sockaddr *)&at, sizeof at) != 0 ||
         listen(fd, 4096) != 0 || getsockname(fd, (struct sockaddr *)&at, &size) != 0)
         bench_die("cannot listen for the canned broker");

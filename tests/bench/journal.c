@@ -3,8 +3,8 @@
  * The journal: events of whole order lives (intent, sent, accepted, opened, closed) through the
  * stream and the ledger onto the disk with interval sync, and read back by a restart.
  *
- * events_per_s: a commit for each 100 events, as a fan-out makes them. single_events_per_s: a commit
- * for each event. fold_events_per_s: opening the journal, every event through the ledger.
+ * events_per_s: a commit for each 100 events, as a fan-out makes them. single_events_per_s: a
+ * commit for each event. fold_events_per_s: opening the journal, every event through the ledger.
  */
 #include <unistd.h>
 

@@ -66,7 +66,7 @@ local function on_signal(signal)
     confidence = signal.confidence, strength = signal.strength, reason = signal.reason,
     conditions = signal.conditions, plan = signal.plan })
   exits.on_signal(signal)
-  if not risk.accepts({ action = signal.action, age_ms = 0 }, limits, false) then return end
+  if not risk.accepts(signal, 0, limits, false) then return end
   return orchestrate.execute(signal, accounts(), limits, quotes)
 end
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * From a quote to the order's first byte: market, a sandboxed strategy, the signal's way through
- * the engine's Lua (journalled, risk, sizing, fan-out to one account), the intent on disk, the write
- * on a warm lane to a canned broker.
+ * the engine's Lua (journalled, risk, sizing, fan-out to one account), the intent on disk, the
+ * write on a warm lane to a canned broker.
  *
  * us: until the order is about to be handed to the kernel (its order_sent). written_us: until the
  * kernel has taken the bytes.

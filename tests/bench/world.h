@@ -25,12 +25,12 @@ struct world {
     struct transport_curl *transport;
     struct remote *remote;
     struct exec *exec;
-    char dir[64];         /* temporary */
-    size_t accounts;      /* ledger indexes 0.. */
-    int instrument;       /* ledger index */
-    int symbol;           /* market index */
-    uint64_t told;        /* events that the subscriber was shown */
-    int64_t sent_ns;      /* when the newest order_sent was emitted */
+    char dir[64];    /* temporary */
+    size_t accounts; /* ledger indexes 0.. */
+    int instrument;  /* ledger index */
+    int symbol;      /* market index */
+    uint64_t told;   /* events that the subscriber was shown */
+    int64_t sent_ns; /* when the newest order_sent was emitted */
     /* Set before world_open: what goes between lane and libcurl; NULL: nothing. */
     const struct transport_ops *tap;
     void *tap_ctx;
@@ -128,8 +128,7 @@ static inline void world_open_exec(struct world *w)
     struct process *p = &w->process;
     struct err e = {0};
     struct codec_ops codec = host_codec(p->host);
-    if (!(w->market = market_new(&e)) ||
-        !(w->transport = transport_curl_new(&p->loop, NULL, &e)) ||
+    if (!(w->market = market_new(&e)) || !(w->transport = transport_curl_new(&p->loop, NULL, &e)) ||
         !(w->remote = remote_new(&p->loop, p->log, w->tap ? w->tap : &transport_curl_ops,
                                  w->tap ? w->tap_ctx : w->transport, &codec, &e)))
         bench_die("%s", e.message);
@@ -162,7 +161,8 @@ static inline void world_connect(struct world *w, const struct canned *broker)
     snprintf(origin, sizeof origin, "http://127.0.0.1:%u", broker->port);
     snprintf(headers, sizeof headers,
              "User-Agent: Mozilla/5.0 (X11; Linux x86_64) perigee\r\n"
-             "Auth-trading-api: %s\r\nCookie: co-auth=%s\r\n", token, token);
+             "Auth-trading-api: %s\r\nCookie: co-auth=%s\r\n",
+             token, token);
     struct remote_session session = {.broker = WORLD_VENUE,
                                      .origin = origin,
                                      .prefix = "/mtr-api/7a0c6a52-2a2c-4f3c-9d35-0b8f1d2e3c4b",

@@ -523,6 +523,24 @@ static void budget(void **state)
     w_fini(w);
 }
 
+/* The market's time is not known before the first feed: what was counted on another one is void. */
+static void budget_other_time(void **state)
+{
+    struct world *w = *state;
+    int64_t wait = 0;
+    w->config.budget_requests = 10;
+    w->config.budget_ms = 6000;
+    w_live(w, W_START);
+    while (exec_budget_take(w->exec, 0, false, NULL))
+        continue;
+    clock_virtual(&w->clock, W_START - 86400000, (W_START - 86400000) * 1000);
+    assert_true(exec_budget_take(w->exec, 0, false, NULL));
+    while (exec_budget_take(w->exec, 0, false, &wait))
+        continue;
+    assert_in_range(wait, 1, 6200);
+    w_fini(w);
+}
+
 /* No window of the budget's length ever holds more than the budget. */
 static void budget_window(void **state)
 {
@@ -567,6 +585,7 @@ int main(void)
         T(settle_first_and_deadline),
         T(granted_time_waits_for_done),
         T(budget),
+        T(budget_other_time),
         T(budget_window),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

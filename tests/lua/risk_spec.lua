@@ -137,21 +137,30 @@ describe("risk's checks", function()
 end)
 
 describe("risk takes a signal", function()
-  local function accepts(signal, m, stopping)
-    return risk.accepts(signal, m or limits(), stopping or false)
+  local function accepts(age_ms, m, stopping, signal)
+    return risk.accepts(signal or { price = 100, stop = 99, target = 102 }, age_ms, m or limits(), stopping or false)
   end
 
   it("that is fresh, to the last millisecond", function()
-    assert.is_true((accepts { action = "OPEN_LONG", age_ms = 0 }))
-    assert.is_true((accepts { action = "OPEN_LONG", age_ms = 5000 }))
-    local passes, name = accepts { action = "OPEN_LONG", age_ms = 5001 }
+    assert.is_true((accepts(0)))
+    assert.is_true((accepts(5000)))
+    local passes, name = accepts(5001)
     assert.same({ false, "signal_age" }, { passes, name })
   end)
 
   it("not while trading is off or the engine stops", function()
-    local _, name = accepts({ action = "OPEN_LONG", age_ms = 0 }, limits { trading_enabled = false })
+    local _, name = accepts(0, limits { trading_enabled = false })
     assert.equal("trading_disabled", name)
-    _, name = accepts({ action = "OPEN_LONG", age_ms = 0 }, limits(), true)
+    _, name = accepts(0, limits(), true)
     assert.equal("entries_stopped", name)
+  end)
+
+  it("only with price, stop and target", function()
+    for _, name in ipairs({ "price", "stop", "target" }) do
+      local signal = { price = 100, stop = 99, target = 102 }
+      signal[name] = nil
+      local passes, rule = accepts(0, limits(), false, signal)
+      assert.same({ false, "no_" .. name }, { passes, rule })
+    end
   end)
 end)

@@ -54,7 +54,7 @@ describe("the screen", function()
     ready()
     add { kind = "signal", signal = 7, strategy = "scalper", symbol = "BTCUSD", action = "OPEN_LONG", price = "100.5",
       stop = "100", target = "101", strength = 0.456, reason = "volume 4.0x" }
-    assert.matches("signal +OPEN_LONG  #7 scalper BTCUSD at 100%.5  stop 100  target 101  strength 0%.46  volume",
+    assert.matches("signal +OPEN_LONG  #7 scalper BTCUSD at 100%.5  stop 100%.0  target 101%.0  strength 0%.46  volume",
       last())
     add { kind = "signal", signal = 8, strategy = "scalper", symbol = "BTCUSD", action = "CLOSE" }
     assert.matches("CLOSE  #8 scalper BTCUSD at %-  stop %-  target %-", last())

@@ -51,9 +51,11 @@ describe("the summary", function()
   it("counts exits by reason; a part of a position is no exit", function()
     local events = { ready() }
     for _, reason in ipairs({ "target", "target", "stop", "opposite", "time", "end", "manual" }) do
-      events[#events + 1] = { kind = "position_closed", account = "1", reason = reason, net = "1" }
+      events[#events + 1] = { kind = "position_closed", order = 1, account = "1", reason = reason, net = "1" }
     end
-    events[#events + 1] = { kind = "position_closed", account = "1", reason = "time", net = "1", partial = true }
+    events[#events + 1] = { kind = "position_closed", order = 1, account = "1", reason = "time", net = "1",
+      partial = true }
+    events[#events + 1] = { kind = "position_closed", order = 0, account = "2", reason = "stop", net = "1" }
     local s, out = fold(events)
     assert.same({ target = 2, stop = 1, opposite = 1, time = 1, ["end"] = 1, manual = 1 }, out.exits)
     assert.equal(7, out.accounts[1].trades)
@@ -61,8 +63,9 @@ describe("the summary", function()
   end)
 
   it("a reason that it does not know spoils nothing", function()
-    local _, out = fold { ready(), { kind = "position_closed", account = "1", reason = "margin_call", net = "1" },
-      { kind = "position_closed", account = "not-ours", reason = "stop", net = "1" } }
+    local _, out = fold { ready(),
+      { kind = "position_closed", order = 1, account = "1", reason = "margin_call", net = "1" },
+      { kind = "position_closed", order = 1, account = "not-ours", reason = "stop", net = "1" } }
     assert.equal(1, out.accounts[1].trades)
     assert.equal(1, out.exits.stop)
   end)
@@ -70,8 +73,8 @@ describe("the summary", function()
   it("keeps money exact, as text, in the accounts' order", function()
     local s, out = fold {
       ready(),
-      { kind = "position_closed", account = "1", reason = "stop", net = "0.1" },
-      { kind = "position_closed", account = "1", reason = "stop", net = "0.2" },
+      { kind = "position_closed", order = 1, account = "1", reason = "stop", net = "0.1" },
+      { kind = "position_closed", order = 1, account = "1", reason = "stop", net = "0.2" },
       { kind = "balance", account = "1", balance = "10000.30" },
       { kind = "balance", account = "2", balance = "1499999.99999999" },
       { kind = "balance", account = "3", balance = "5" },

@@ -113,7 +113,11 @@ local function apply(self, message)
     end
   end
   local reached = message.reached // 1 | 0
-  if self.granted then clock.advance(reached) end
+  if self.granted then
+    clock.advance(reached)
+  elseif reached > clock.market_ms() then
+    clock.scale(reached, self.hello.speed) -- the way of a message must not put our clock behind the market's
+  end
   market.advance(reached)
   self.reached = reached
 end

@@ -84,15 +84,19 @@ function risk.check(leg, account, limits)
 end
 
 --- Whether a signal may be traded at all, before any account is looked at.
----@param signal { action: string, age_ms: integer }
+---@param signal { price: number|nil, stop: number|nil, target: number|nil }
+---@param age_ms integer     market ms since the strategy spoke
 ---@param limits perigee.RiskLimits
 ---@param stopping boolean
 ---@return boolean passes, string|nil rule, string|nil reason
-function risk.accepts(signal, limits, stopping)
+function risk.accepts(signal, age_ms, limits, stopping)
   if stopping then return false, "entries_stopped", "no new entries are taken" end
   if not limits.trading_enabled then return false, "trading_disabled", "trading is switched off" end
-  if signal.age_ms > limits.max_signal_age * 1000 then
-    return false, "signal_age", ("the signal is %.1f s old"):format(signal.age_ms / 1000)
+  if age_ms > limits.max_signal_age * 1000 then
+    return false, "signal_age", ("the signal is %.1f s old"):format(age_ms / 1000)
+  end
+  for _, name in ipairs({ "price", "stop", "target" }) do
+    if not signal[name] then return false, "no_" .. name, "an entry needs price, stop and target" end
   end
   return true
 end
