@@ -153,7 +153,7 @@ int decimal_parse(const char *text, size_t n, decimal *out)
 }
 
 /* Writes |units| of 10^-8 with `places` digits after the point. */
-static size_t put(bool negative, uwide units, int places, char *buf)
+static size_t put(bool negative, uint64_t units, int places, char *buf)
 {
     char digits[40];
     int n = 0;
@@ -176,9 +176,9 @@ static size_t put(bool negative, uwide units, int places, char *buf)
 
 size_t decimal_format(decimal d, char *buf)
 {
-    uwide units = d.v < 0 ? (uwide) - (wide)d.v : (uwide)d.v;
+    uint64_t units = d.v < 0 ? -(uint64_t)d.v : (uint64_t)d.v;
     int places = DECIMAL_PLACES;
-    for (uwide u = units; places > 0 && u % 10 == 0; u /= 10)
+    for (uint64_t u = units; places > 0 && u % 10 == 0; u /= 10)
         places--;
     return put(d.v < 0, units, places, buf);
 }
@@ -191,7 +191,7 @@ size_t decimal_format_fixed(decimal d, int places, char *buf)
         places = DECIMAL_PLACES;
     wide step = power_of_ten[DECIMAL_PLACES - places];
     wide x = divide(d.v, step, DECIMAL_HALF_EVEN) * step;
-    return put(x < 0, (uwide)(x < 0 ? -x : x), places, buf);
+    return put(x < 0, (uint64_t)(x < 0 ? -x : x), places, buf); /* at most a step over int64 */
 }
 
 int decimal_add(decimal a, decimal b, decimal *out)

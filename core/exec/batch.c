@@ -219,6 +219,8 @@ static int leg_intent(struct batch *b, size_t k, struct err *e)
         l->spec.stop = o.stop;
         l->spec.target = o.target;
         b->left++;
+        if (b->x->c.venue_ops->prepare != NULL)
+            b->x->c.venue_ops->prepare(b->x->c.venue, o.account, &c->v);
     }
     return rc;
 }

@@ -235,6 +235,64 @@ static int l_string(lua_State *L)
     return 1;
 }
 
+/* Appends the string at index, quoted; the stack stays as it is. */
+static void add_quoted(lua_State *L, luaL_Buffer *out, int index)
+{
+    size_t n;
+    const char *text = lua_tolstring(L, index, &n);
+    if (is_plain(text, n)) {
+        luaL_addchar(out, '"');
+        luaL_addlstring(out, text, n);
+        luaL_addchar(out, '"');
+        return;
+    }
+    struct str *quoted = domain_str(L);
+    str_json_string(quoted, text, n);
+    domain_str_finish(L, quoted);
+    luaL_addvalue(out);
+}
+
+/* object{ {key, text or nil}... } */
+static int l_object(lua_State *L)
+{
+    enum { LIST = 1, PAIR, KEY, VALUE };
+    luaL_Buffer out;
+    bool some = false;
+    luaL_checktype(L, LIST, LUA_TTABLE);
+    lua_settop(L, VALUE);
+    luaL_buffinit(L, &out);
+    luaL_addchar(&out, '{');
+    for (lua_Integer i = 1; lua_rawgeti(L, LIST, i) == LUA_TTABLE; i++) {
+        lua_replace(L, PAIR);
+        lua_rawgeti(L, PAIR, 1);
+        lua_replace(L, KEY);
+        lua_rawgeti(L, PAIR, 2);
+        lua_replace(L, VALUE);
+        if (lua_isnil(L, VALUE)) {
+            continue;
+        }
+        if (!lua_isstring(L, KEY) || !lua_isstring(L, VALUE)) {
+            return luaL_error(L, "json.object: pair %d is no key and text", (int)i);
+        }
+        if (some) {
+            luaL_addchar(&out, ',');
+        }
+        some = true;
+        add_quoted(L, &out, KEY);
+        luaL_addchar(&out, ':');
+        size_t n;
+        const char *text = lua_tolstring(L, VALUE, &n);
+        luaL_addlstring(&out, text, n);
+    }
+    if (!lua_isnil(L, -1)) {
+        return luaL_error(L, "json.object: a pair is a table, not a %s", luaL_typename(L, -1));
+    }
+    lua_pop(L, 1);
+    luaL_addchar(&out, '}');
+    luaL_pushresult(&out);
+    return 1;
+}
+
 /* A decimal (object or string) keeps all its places; a number is written as shortly as it reads
  * back. */
 static int l_number(lua_State *L)
@@ -303,8 +361,8 @@ static int l_array(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"encode", l_encode}, {"string", l_string},     {"number", l_number},
-    {"array", l_array},   {"integers", l_integers}, {NULL, NULL},
+    {"encode", l_encode},     {"string", l_string}, {"number", l_number}, {"array", l_array},
+    {"integers", l_integers}, {"object", l_object}, {NULL, NULL},
 };
 
 int luaopen_perigee_json(lua_State *L)

@@ -33,6 +33,7 @@ struct rcall {
     int account; /* ledger index */
     struct link *link;
     struct venue_call *call; /* not owned; NULL: idle */
+    uint64_t prepared;       /* order whose request `bytes` holds ahead of its submit; 0: none */
     struct codec_request parts;
     struct str bytes;   /* the whole request */
     struct rcall *next; /* in the slot's list of all */
@@ -296,11 +297,11 @@ static void lane_done(struct lane_request *lr, const struct lane_answer *a)
     call->done(call, &v);
 }
 
-/* An idle call of the slot, made when there is none. */
+/* An idle call of the slot in which nothing is prepared, made when there is none. */
 static struct rcall *idle_call(struct remote *r, struct slot *s, int account)
 {
     for (struct rcall *c = s->calls; c != NULL; c = c->next)
-        if (c->call == NULL)
+        if (c->call == NULL && c->prepared == 0)
             return c;
     struct rcall *c = calloc(1, sizeof *c);
     if (c == NULL)
@@ -319,6 +320,7 @@ static int encode(struct remote *r, const struct slot *s, struct rcall *c,
                   const struct venue_call *call, struct err *e)
 {
     struct codec_request *q = &c->parts;
+    c->prepared = 0;
     memset(q->method, 0, sizeof q->method);
     str_clear(&q->path);
     str_clear(&q->body);
@@ -350,18 +352,50 @@ static struct slot *slot_of(struct venue *v, int account)
     return account >= 0 && (size_t)account < r->count ? r->slots[account] : NULL;
 }
 
+/* Order ids are unique in a journal, so the id tells whose bytes these are. */
+static struct rcall *prepared_call(struct slot *s, const struct venue_call *call)
+{
+    for (struct rcall *c = s->calls; c != NULL; c = c->next)
+        if (c->call == NULL && c->prepared != 0 && c->prepared == call->order->id)
+            return c;
+    return NULL;
+}
+
+/* What was prepared speaks of a session that is gone. */
+static void forget_prepared(struct slot *s)
+{
+    for (struct rcall *c = s->calls; c != NULL; c = c->next)
+        c->prepared = 0;
+}
+
+static void remote_prepare(struct venue *v, int account, struct venue_call *call)
+{
+    struct remote *r = (struct remote *)v;
+    struct slot *s = slot_of(v, account);
+    struct err e;
+    if (s == NULL || s->link == NULL || r->closing)
+        return;
+    struct rcall *c = idle_call(r, s, account);
+    if (c != NULL && encode(r, s, c, call, &e) == 0)
+        c->prepared = call->order->id;
+}
+
 static int remote_submit(struct venue *v, int account, struct venue_call *call, struct err *e)
 {
     struct remote *r = (struct remote *)v;
     struct slot *s = slot_of(v, account);
     if (s == NULL || s->link == NULL || r->closing)
         return err_set(e, ERR_STATE, "no_session");
-    struct rcall *c = idle_call(r, s, account);
-    if (c == NULL)
-        return err_set(e, ERR_NOMEM, "remote: out of memory for a request");
-    int rc = encode(r, s, c, call, e);
-    if (rc != 0)
-        return rc;
+    struct rcall *c = prepared_call(s, call);
+    if (c == NULL) {
+        c = idle_call(r, s, account);
+        if (c == NULL)
+            return err_set(e, ERR_NOMEM, "remote: out of memory for a request");
+        int rc = encode(r, s, c, call, e);
+        if (rc != 0)
+            return rc;
+    }
+    c->prepared = 0;
     c->call = call;
     c->link = s->link;
     c->link->uses++;
@@ -396,8 +430,11 @@ static bool remote_ready(struct venue *v, int account)
     return false;
 }
 
-const struct venue_ops remote_venue_ops = {
-    .name = "remote", .submit = remote_submit, .withdraw = remote_withdraw, .ready = remote_ready};
+const struct venue_ops remote_venue_ops = {.name = "remote",
+                                           .submit = remote_submit,
+                                           .prepare = remote_prepare,
+                                           .withdraw = remote_withdraw,
+                                           .ready = remote_ready};
 
 /* ---- sessions ---- */
 
@@ -501,6 +538,7 @@ int remote_session_set(struct remote *r, int account, const struct remote_sessio
     }
     if (s->link != k)
         session_end(r, s, "session_moved");
+    forget_prepared(s);
     str_fini(&s->head);
     s->head = head;
     str_clear(&s->prefix);

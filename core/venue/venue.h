@@ -50,6 +50,10 @@ struct venue_ops {
     const char *name;
     /* 0, or an error: then nothing was queued, nothing will be sent and done is not called. */
     int (*submit)(struct venue *v, int account, struct venue_call *c, struct err *e);
+    /* May be NULL. Makes the bytes of an order ready ahead of its submit, so that those of a
+     * fan-out leave back to back. Nothing is queued or promised: what could not be made ready, or
+     * is outdated by then, submit makes itself. */
+    void (*prepare)(struct venue *v, int account, struct venue_call *c);
     bool (*withdraw)(struct venue *v, int account,
                      struct venue_call *c);      /* still queued: taken back */
     bool (*ready)(struct venue *v, int account); /* has a session and a warm connection */

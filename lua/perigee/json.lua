@@ -54,15 +54,7 @@ json.number = core.number
 --- An object from pairs of key and JSON text, in this order; a pair whose text is nil is left out.
 ---@param pairs_ table array of {key, raw}
 ---@return string
-function json.object(pairs_)
-  local parts = {}
-  for _, pair in ipairs(pairs_) do
-    if pair[2] ~= nil then
-      parts[#parts + 1] = core.string(pair[1]) .. ":" .. pair[2]
-    end
-  end
-  return "{" .. table.concat(parts, ",") .. "}"
-end
+json.object = core.object
 
 --- An array from JSON texts.
 ---@param raws string[]

@@ -122,7 +122,8 @@ static inline bool w_ready(struct venue *v, int account)
     return !((struct world *)v)->not_ready;
 }
 
-static const struct venue_ops w_venue = {"script", w_submit, w_withdraw, w_ready};
+static const struct venue_ops w_venue = {
+    .name = "script", .submit = w_submit, .withdraw = w_withdraw, .ready = w_ready};
 
 /* Ends call k. */
 static inline void w_answer(struct world *w, size_t k, enum verdict_kind kind, const char *id,

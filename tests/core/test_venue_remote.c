@@ -41,6 +41,7 @@ struct fixture {
     int status;         /* that it saw */
     const char *broker; /* profile name that it saw */
     char body[64];
+    unsigned encoded; /* calls of encode */
 };
 
 static int encode(void *ctx, const char *broker, const struct order *o, const struct instrument *i,
@@ -48,6 +49,7 @@ static int encode(void *ctx, const char *broker, const struct order *o, const st
 {
     struct fixture *f = ctx;
     (void)i;
+    f->encoded++;
     assert_string_equal(broker, "demo");
     if (f->no_encode)
         return err_set(e, ERR_INPUT, "cannot say that");
@@ -209,6 +211,45 @@ static void what_goes_out(void **state)
     assert_null(strstr(f->server.seen[1].head, "secret"));
     assert_null(strstr(f->server.seen[1].head, "Accept: application/json"));
     assert_int_equal(f->server.seen[1].connection, 0);
+    io_server_stop(&f->server);
+}
+
+/* Prepared bytes are made once and are the order's own; nothing leaves before
+ * its submit; a session that changed meanwhile, and a codec that failed, make
+ * them anew. */
+static void prepared_ahead(void **state)
+{
+    struct fixture *f = *state;
+    const struct io_step script[] = {{IO_ANSWER, IO_OK},
+                                     {IO_ANSWER, IO_OK},
+                                     {IO_ANSWER, IO_OK},
+                                     {IO_ANSWER, IO_OK},
+                                     {IO_END, NULL}};
+    struct err e;
+    serve(f, script);
+    f->verdict = VERDICT_ACCEPTED;
+    for (size_t k = 0; k < 2; k++)
+        remote_venue_ops.prepare(f->venue, 0, &f->writes[k].call);
+    assert_int_equal(f->encoded, 2);
+    assert_int_equal(f->writes[0].sending, 0);
+    (void)go(f, 1);
+    (void)go(f, 0);
+    assert_int_equal(f->encoded, 2);
+    assert_non_null(strstr(f->server.seen[0].head, "\r\n\r\n{\"id\":2}"));
+    assert_non_null(strstr(f->server.seen[1].head, "\r\n\r\n{\"id\":1}"));
+    remote_venue_ops.prepare(f->venue, 0, &f->writes[2].call);
+    assert_int_equal(session_at(f, f->server.origin, "X-B: 2\r\n", &e), 0);
+    (void)go(f, 2);
+    assert_int_equal(f->encoded, 4);
+    assert_null(strstr(f->server.seen[2].head, "secret"));
+    f->no_encode = true;
+    remote_venue_ops.prepare(f->venue, 0, &f->writes[3].call);
+    assert_int_equal(submit(f, 3, &e), ERR_INPUT);
+    f->no_encode = false;
+    (void)go(f, 3);
+    assert_non_null(strstr(f->server.seen[3].head, "\r\n\r\n{\"id\":4}"));
+    remote_venue_ops.prepare(f->venue, 7, &f->writes[4].call); /* no session: nothing happens */
+    assert_int_equal(atomic_load(&f->server.executed), 4);
     io_server_stop(&f->server);
 }
 
@@ -502,6 +543,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, start, stop)
     const struct CMUnitTest tests[] = {
         T(what_goes_out),
+        T(prepared_ahead),
         T(limits_of_a_codec),
         T(a_codec_that_says_nothing_or_breaks),
         T(reset_after_execution_on_a_reused_connection),
