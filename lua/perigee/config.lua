@@ -63,7 +63,7 @@ config.keys = {
   { key = "risk.max_signal_age", type = "number", default = 5, min = 0.1, max = 600,
     text = "market seconds after which a signal is too old to trade" },
 
-  { key = "orders.deadline_ms", type = "integer", default = 5000, min = 1, max = 60000,
+  { key = "orders.deadline_ms", type = "integer", default = 1000, min = 1, max = 60000,
     text = "an order that has not left by then is not sent" },
   { key = "orders.answer_timeout_ms", type = "integer", default = 10000, min = 10, max = 60000,
     text = "after that without an answer an order is UNKNOWN" },

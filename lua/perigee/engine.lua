@@ -104,8 +104,9 @@ end
 
 --- A signal's whole way: journal, exits that it causes, risk, fan-out. Runs as a task of its own.
 function engine.on_signal(signal)
-  emit_signal(signal)
-  exits.on_signal(signal)
+  local told, why = pcall(emit_signal, signal)
+  exits.on_signal(signal) -- a journal that cannot be written must not keep a position open
+  if not told then error(why, 0) end
   if signal.action == "CLOSE" then return end
   local now = limits()
   local age = clock.market_ms() - (signal.time_ms or clock.market_ms())

@@ -23,6 +23,7 @@ local run = {}
 local SIGTERM, SIGKILL = 15, 9
 local SUBSCRIBE, EVENT = 1, 2
 local MOST_CRASHES, CRASH_WINDOW_MS = 5, 60000
+local FORMER_MS = 15000
 
 local state = {
   sim = nil,         -- { address =, pid =, child = | nil }
@@ -153,7 +154,9 @@ local function start_engine()
   return child.spawn { file = program(), args = args, stdin = true }
 end
 
-local function consume(conn)
+-- A former engine's end may be among what was missed: only this one's counts.
+local function consume(conn, pid)
+  local its_own = false
   while true do
     local kind, payload = conn:recv()
     if not kind then return end
@@ -167,7 +170,8 @@ local function consume(conn)
       if e.kind == "engine_ready" then state.ready = true end
       state.summary:add(e)
       state.screen:add(e)
-      if e.kind == "engine_stopped" then return end
+      if e.kind == "engine_started" then its_own = e.pid == pid end
+      if e.kind == "engine_stopped" and its_own then return end
     end
   end
 end
@@ -181,8 +185,33 @@ local function follow(engine)
     if not conn and engine:wait(20) then return end
   until conn
   conn:send(SUBSCRIBE, ("<I8"):pack(state.seq + 1))
-  consume(conn)
+  consume(conn, engine:pid())
   conn:close()
+end
+
+-- The engine of a former life that still holds the journal: its process, or nil.
+local function former_engine()
+  local pid = math.tointeger(tonumber(fs.read(config.get("data.dir") .. "/journal/lock") or ""))
+  if not pid or pid <= 1 or not child.alive(pid) then return nil end
+  local line = fs.read(("/proc/%d/cmdline"):format(pid))
+  return line and line:find("\0engine\0", 1, true) and pid
+end
+
+-- When a supervisor was killed its engine ends in order, which may take some seconds.
+local function await_former_engine()
+  local until_ms, told = clock.io_ms() + FORMER_MS, false
+  while not state.stopping do
+    local pid = former_engine()
+    if not pid then return true end
+    if clock.io_ms() >= until_ms then
+      return fail("exists", ("the engine of %s runs already (pid %d); stop it or use another --data-dir"):format(
+        config.get("data.dir"), pid), 3)
+    end
+    if not told then say(("engine          a former one (pid %d) has not ended yet; waiting for it"):format(pid)) end
+    told = true
+    task.sleep(50, "io")
+  end
+  return true
 end
 
 local function too_many_crashes()
@@ -274,6 +303,9 @@ function run.start()
   state.summary = summary.new()
   state.screen = screen.new(say, process.env("NO_COLOR") == nil and process.is_terminal())
   local err
+  local free
+  free, err = await_former_engine()
+  if not free then return nil, err end
   state.seq, err = last_event()
   if not state.seq then return fail("input", err.message, 3) end
   say(("perigee %s      paper, data in %s"):format(process.version(), config.get("data.dir")))

@@ -262,19 +262,29 @@ local function renew(self)
   end
   self.open = ok and true or false
   if not ok then
+    -- Every read that is refused asks for a renewal: logins that fail one after another would lock the user out.
+    self.failures = (self.failures or 0) + 1
+    local most = err.code == "credentials" and 60000 or 5000
+    self.renew_after = clock.io_ms() + math.min(500 << math.min(self.failures, 10), most)
     self.last_error = err.message
     return nil, err
   end
+  self.failures, self.renew_after = 0, 0
   publish(self)
   event.emit("session_renewed", { user = self.user, expires = self.expires, how = how })
   return true
 end
 
 --- Renews the session: by refresh while the hour allows it, else by a login. Several callers at once
---- share one renewal. Yields.
+--- share one renewal; after one that failed there is a pause. Yields.
 ---@return true|nil, table|nil err
 function Session:renew()
   local shared = self.renewing
+  local pause = (self.renew_after or 0) - clock.io_ms()
+  if not shared and pause > 0 then
+    return nil, { code = "session", source = "session", retry = "safe", retry_after_ms = pause,
+      message = "the session could not be renewed a moment ago: " .. tostring(self.last_error) }
+  end
   if not shared then
     shared = task.spawn(renew, self)
     self.renewing = shared

@@ -90,6 +90,8 @@ function watch.run(session, account, periods, on_read)
   local pause = 100
   while true do
     local now = clock.market_ms()
+    -- A market that was started again may have gone back: nothing is due later than a period from now.
+    read_positions, read_balance = math.min(read_positions, now), math.min(read_balance, now)
     local busy = ledger.exposure_count(account.id) > 0
     local due_positions = read_positions + (busy and periods.positions or periods.idle)
     local due_balance = read_balance + periods.balance

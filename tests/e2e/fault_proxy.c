@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * A TCP proxy on loopback that loses answers: engine - proxy - simulator. It relays HTTP/1.1 message
- * by message (and WebSockets byte by byte after their upgrade); on a schedule it passes a request
- * on, waits for the whole answer, so that it was executed, and then does something else than
- * answering. One connection to the server for each of a client's, one request at a time on it. A
- * request that was taken is passed on even when its client is gone.
+ * A TCP proxy on loopback that loses answers: engine - proxy - simulator. It relays HTTP/1.1
+ * message by message (and WebSockets byte by byte after their upgrade); on a schedule it passes a
+ * request on, waits for the whole answer, so that it was executed, and then does something else
+ * than answering. One connection to the server for each of a client's, one request at a time on it.
+ * A request that was taken is passed on even when its client is gone.
  *
  *   fault_proxy --to HOST:PORT [--mode M] [--path P]... [--every N] [--times N] [--fresh]
  *               [--hold MIN:MAX] [--late MS]
  *
  *   --path   faults and holds are for paths that end so (default: /position/open, /position/close)
  *   --mode   none (default), or in place of the answer:
- *            reset (RST), fin, half (of the answer, then FIN), garbage (no HTTP), nonsense (200 without
- *            sense), late (the answer after --late ms), a status such as 401 or 502;
- *            drop (RST) and refuse-STATUS do not pass the request on at all
+ *            reset (RST), fin, half (of the answer, then FIN), stall (half, then silence), garbage
+ * (no HTTP), nonsense (200 without sense), late (the answer after --late ms), a status (401) drop
+ * (RST) and refuse-STATUS do not pass the request on at all
  *   --every  each Nth matching request on a connection that was used before; --fresh: on any
  *   --times  so many faults at most (default: no limit)
  *   --hold   each matching request waits so many ms before it is passed on
@@ -41,12 +41,12 @@
 #define MAX_MESSAGE (8u << 20)
 
 enum state {
-    IDLE,    /* reads a request */
-    HELD,    /* has one, waits for `due` */
-    ASKED,   /* passed it on, reads the answer */
-    LATE,    /* has the answer, waits for `due` */
-    TUNNEL,  /* a WebSocket: bytes both ways */
-    CLOSING  /* writes what is left, then closes */
+    IDLE,   /* reads a request */
+    HELD,   /* has one, waits for `due` */
+    ASKED,  /* passed it on, reads the answer */
+    LATE,   /* has the answer, waits for `due` */
+    TUNNEL, /* a WebSocket: bytes both ways */
+    CLOSING /* writes what is left, then closes */
 };
 
 struct buf {
@@ -57,14 +57,14 @@ struct buf {
 struct link {
     int client, server; /* client -1: gone, its request is still carried out */
     enum state state;
-    int64_t due;        /* ms, of HELD and LATE */
-    struct buf in;      /* from the client, not passed on yet */
-    struct buf out;     /* to the client */
-    struct buf ask;     /* to the server */
-    struct buf answer;  /* from the server, until it is whole */
-    unsigned requests;  /* passed on before the current one */
-    bool fault;         /* the current one gets a fault */
-    bool head;          /* the current one is a HEAD: its answer has no body */
+    int64_t due;       /* ms, of HELD and LATE */
+    struct buf in;     /* from the client, not passed on yet */
+    struct buf out;    /* to the client */
+    struct buf ask;    /* to the server */
+    struct buf answer; /* from the server, until it is whole */
+    unsigned requests; /* passed on before the current one */
+    bool fault;        /* the current one gets a fault */
+    bool head;         /* the current one is a HEAD: its answer has no body */
     char path[160];
 };
 
@@ -75,8 +75,8 @@ struct proxy {
     size_t path_count;
     long every, times, hold_min, hold_max, late;
     bool fresh;
-    long seen, faults;  /* matching requests; faults done */
-    uint32_t chance;    /* state of the holds' generator */
+    long seen, faults; /* matching requests; faults done */
+    uint32_t chance;   /* state of the holds' generator */
     int listener;
     struct link *links[MAX_LINKS];
     size_t count;
@@ -281,7 +281,7 @@ static void add_status(struct link *l, const char *status)
 static void spoil(struct proxy *x, struct link *l, size_t n)
 {
     static const char garbage[] = "\x16\x03\x01 this is not HTTP\r\n\r\n";
-    static const char nonsense[] = "HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n{\"status\":\"OK";
+    static const char nonsense[] = "HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{\"status\":\"OK";
     tell(x, l);
     l->state = IDLE;
     if (strcmp(x->mode, "reset") == 0 || strcmp(x->mode, "drop") == 0) {
@@ -291,8 +291,10 @@ static void spoil(struct proxy *x, struct link *l, size_t n)
     } else if (strcmp(x->mode, "fin") == 0) {
         l->state = CLOSING;
     } else if (strcmp(x->mode, "half") == 0) {
-        add(&l->out, l->answer.p, n - n / 4);
+        add(&l->out, l->answer.p, n - n / 8);
         l->state = CLOSING;
+    } else if (strcmp(x->mode, "stall") == 0) {
+        add(&l->out, l->answer.p, n - n / 8);
     } else if (strcmp(x->mode, "garbage") == 0) {
         add(&l->out, garbage, sizeof garbage - 1);
         l->state = CLOSING;

@@ -4,7 +4,8 @@
 -- One execution for each intent at most; open there is open here, closed there is closed here, once; whatever
 -- has outlived its holding time is closed or wanted closed. Options: unknown=N at least N orders became UNKNOWN
 -- and were found again; settled=SEQ what was opened by intents up to this sequence number is closed by now;
--- only=1 looks for nothing else, while the engine runs; stopped=1 the engine has ended in order.
+-- only=1 looks for nothing else, while the engine runs; timed=N at least N were closed by their holding time;
+-- stopped=1 the engine has ended in order.
 
 local decimal = require "perigee.decimal"
 local fs = require "perigee.fs"
@@ -54,6 +55,7 @@ end
 
 local intents, by_key, first_seq, opened, of_order, closed, closing = {}, {}, {}, {}, {}, {}, {}
 local unknown, unknown_orders, adopted, sent, stopped_ms, last_ms = 0, {}, {}, {}, nil, 0
+local timed = 0
 local views = {}
 
 function views.intent(e)
@@ -90,6 +92,7 @@ function views.position_closed(e)
   expect(opened[e.position], "position %s was closed in the journal and never opened", e.position)
   expect(e.partial or not closed[e.position], "position %s was closed twice in the journal", e.position)
   if not e.partial then closed[e.position] = e end
+  if e.reason == "time" then timed = timed + 1 end
 end
 
 function views.engine_stopped(e) stopped_ms = e.market_ms end
@@ -114,7 +117,7 @@ for _, row in ipairs(read_csv(sim_data .. "/sim/ledger.csv")) do
     local mine = opened[row.position]
     expect(mine, "position %s (%s) is open at the broker and unknown to the journal", row.position, k)
     local intent = mine and intents[mine.order]
-    expect(not mine or intent and key(intent.account, intent) == k, "position %s was taken for order %d, which is another",
+    expect(not mine or intent and key(intent.account, intent) == k, "position %s was taken for order %d, another one",
       row.position, mine and mine.order or 0)
     rows_open[row.position] = row
   elseif row.op == "close" then
@@ -154,8 +157,11 @@ for order in pairs(unknown_orders) do
 end
 expect(found >= (options.unknown or 0), "%d orders became UNKNOWN and were adopted, expected at least %d", found,
   options.unknown or 0)
+expect(timed >= (options.timed or 0), "%d positions were closed by their holding time, expected at least %d", timed,
+  options.timed or 0)
 if options.stopped then expect(stopped_ms, "the journal does not end with engine_stopped") end
 
-io.stdout:write(("# %d intents, %d positions, %d UNKNOWN, %d of them adopted\n"):format(#intents, opens, unknown, found))
+io.stdout:write(("# %d intents, %d positions, %d UNKNOWN, %d of them adopted\n"):format(#intents, opens, unknown,
+  found))
 for i = 1, math.min(#faults, 20) do io.stdout:write("# ", faults[i], "\n") end
 return #faults == 0 and 0 or 1

@@ -45,8 +45,9 @@ end
 function quotes.run(options)
   local due = clock.market_ms()
   while true do
-    due = math.max(due + options.period, clock.market_ms())
-    if not task.sleep(due - clock.market_ms(), "market") then return end
+    local now = clock.market_ms()
+    due = math.max(math.min(due, now) + options.period, now) -- the market may have gone back
+    if not task.sleep(due - now, "market") then return end
     local session, account = options.pick()
     local ok, err = nil, nil
     if session then ok, err = quotes.read(session, account, options.symbols, options.canonical) end
