@@ -117,6 +117,8 @@ int err_exit_code(int code)
         return 2;
     case ERR_INPUT:
     case ERR_OVERFLOW:
+    case ERR_NOTFOUND:
+    case ERR_EXISTS:
         return 3;
     case ERR_UNREACHABLE:
     case ERR_TIMEOUT:

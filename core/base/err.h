@@ -20,9 +20,9 @@ enum err_code {
     ERR_LIMIT = -5,       /* a limit stopped it: exit code 5 */
     ERR_NOMEM = -6,
     ERR_OVERFLOW = -7, /* a number left its range */
-    ERR_NOTFOUND = -8,
-    ERR_EXISTS = -9,
-    ERR_STATE = -10, /* not allowed in the present state */
+    ERR_NOTFOUND = -8, /* what was named is not there: exit code 3 */
+    ERR_EXISTS = -9,   /* it is there, or in use, already: exit code 3 */
+    ERR_STATE = -10,   /* not allowed in the present state */
     ERR_TIMEOUT = -11,
     ERR_CLOSED = -12, /* the peer went away */
     ERR_CANCELLED = -13,

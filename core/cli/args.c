@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * Parsing of a verb's options and printing of its help.
+ */
 #include "cli/cli.h"
 
 #include <stdio.h>

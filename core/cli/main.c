@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * The program: finds the verb and runs it.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -6,6 +9,13 @@
 
 static const struct cli_verb *const verbs[] = {&verb_run, &verb_sim,     &verb_engine,
                                                &verb_lua, &verb_journal, &verb_show_config};
+/* Answered here; no verb of their own file. */
+static const struct cli_option no_options[] = {{NULL, NULL, NULL, NULL}};
+static const struct cli_verb builtin[] = {
+    {"version", "", "Prints the version.", no_options, NULL},
+    {"help", "[VERB]", "Prints all verbs and the exit codes, or the options of a verb.", no_options,
+     NULL}};
+
 #define VERB_COUNT (sizeof verbs / sizeof verbs[0])
 
 static const struct cli_verb *find(const char *name)
@@ -32,6 +42,9 @@ static void overview(FILE *to)
 static int help(const char *name)
 {
     const struct cli_verb *verb = name ? find(name) : NULL;
+    for (size_t i = 0; name && i < sizeof builtin / sizeof builtin[0]; i++)
+        if (strcmp(builtin[i].name, name) == 0)
+            verb = &builtin[i];
     if (name && !verb) {
         fprintf(stderr, "perigee: no verb is called %s; see perigee help\n", name);
         return EXIT_USAGE;

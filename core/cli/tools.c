@@ -2,6 +2,7 @@
  *
  * lua, show-config and journal: verbs that run in the foreground and end.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,18 +149,53 @@ static void plain_line(const struct event *ev, const struct event_info *info, st
     }
 }
 
+/* A sequence number, or wrong usage. */
+static int parse_from(const char *text, uint64_t *from)
+{
+    char *end;
+    *from = 0;
+    if (!text)
+        return 0;
+    errno = 0;
+    *from = strtoull(text, &end, 10);
+    if (text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0)
+        return 0;
+    fprintf(stderr, "perigee journal: --from takes a sequence number, not %s\n", text);
+    return EXIT_USAGE;
+}
+
+/* Writes the event as one line. */
+static int print_event(const struct event *ev, bool json, struct str *line, struct err *e)
+{
+    str_clear(line);
+    if (json)
+        event_json(ev, line);
+    else
+        plain_line(ev, event_info(ev->kind), line);
+    str_addc(line, '\n');
+    if (line->failed)
+        return err_set(e, ERR_NOMEM, "journal: out of memory to show event %llu",
+                       (unsigned long long)ev->seq);
+    if (fwrite(line->p, 1, line->len, stdout) != line->len)
+        return err_set_errno(e, ERR_IO, errno, "journal: cannot write to the standard output");
+    return 0;
+}
+
 static int cat(const struct cli_args *args, const char *folder)
 {
-    const char *kinds = cli_get(args, "kind"), *from = cli_get(args, "from");
+    const char *kinds = cli_get(args, "kind");
+    uint64_t from;
     bool json = cli_get(args, "json") != NULL, follow = cli_get(args, "follow") != NULL;
     struct journal_reader *r;
     struct event ev;
     struct err e = {0};
     struct str line;
-    int rc = kinds ? check_kinds(kinds) : 0;
+    int rc = parse_from(cli_get(args, "from"), &from);
+    if (rc == 0 && kinds)
+        rc = check_kinds(kinds);
     if (rc)
         return rc;
-    if (journal_reader_open(&r, folder, from ? strtoull(from, NULL, 10) : 0, &e))
+    if (journal_reader_open(&r, folder, from, &e))
         return process_fail(&e);
     setvbuf(stdout, NULL, follow ? _IOLBF : _IOFBF, 1 << 16);
     str_init(&line);
@@ -169,19 +205,14 @@ static int cat(const struct cli_args *args, const char *folder)
             nanosleep(&pause, NULL);
             continue;
         }
-        const struct event_info *info = event_info(ev.kind);
-        if (kinds && !wanted(kinds, info->name))
+        if (kinds && !wanted(kinds, event_info(ev.kind)->name))
             continue;
-        str_clear(&line);
-        if (json)
-            event_json(&ev, &line);
-        else
-            plain_line(&ev, info, &line);
-        str_addc(&line, '\n');
-        if (line.failed || fwrite(line.p, 1, line.len, stdout) != line.len)
+        rc = print_event(&ev, json, &line, &e);
+        if (rc)
             break;
     }
-    fflush(stdout);
+    if (fflush(stdout) != 0 && rc == 0)
+        rc = err_set_errno(&e, ERR_IO, errno, "journal: cannot write to the standard output");
     str_fini(&line);
     if (rc == 0 && journal_reader_torn(r))
         fprintf(stderr,

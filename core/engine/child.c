@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * Child processes on libuv. A struct child outlives its Lua handle until its handles have closed.
+ */
 #include "engine/child.h"
 
 #include <fcntl.h>
@@ -27,6 +30,7 @@ struct child {
     struct timer timeout;   /* of that task */
     bool waits_for_line;
     bool out_open, in_open, running, held_by_lua;
+    bool paused;      /* not read: CHILD_MAX_LINES wait to be taken */
     int open_handles; /* whose close callback is still to come, or that are open */
     int64_t exit_code;
     int signal;
@@ -58,9 +62,11 @@ static void wake(struct child *c, int status)
     task_ready(op);
 }
 
+/* A line that is longer than what is kept is taken in pieces. */
 static bool has_line(const struct child *c)
 {
-    return c->lines.len && memchr(c->lines.p, '\n', c->lines.len);
+    return c->lines.len >= CHILD_MAX_LINES ||
+           (c->lines.len && memchr(c->lines.p, '\n', c->lines.len));
 }
 
 static void on_exit_status(uv_process_t *process, int64_t code, int signal_number)
@@ -89,9 +95,13 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct child *c = stream->data;
-    if (n > 0 && c->lines.len < CHILD_MAX_LINES)
+    if (n > 0)
         str_add(&c->lines, buf->base, (size_t)n);
     free(buf->base);
+    if (n >= 0 && c->lines.len >= CHILD_MAX_LINES) {
+        c->paused = true; /* the process waits in its write meanwhile */
+        uv_read_stop(stream);
+    }
     if (n < 0) {
         c->out_open = false;
         uv_close((uv_handle_t *)stream, on_closed);
@@ -112,25 +122,44 @@ static struct child *check_child(lua_State *L)
     return *box;
 }
 
+/* The child of a wait that has ended; NULL: its handle was closed meanwhile, it may be freed. The
+ * handle is still the first argument of the waiting function. */
+static struct child *waited_for(lua_State *L, const struct task_op *op)
+{
+    struct child **box = lua_touserdata(L, 1);
+    return op->status == 0 ? *box : NULL;
+}
+
+static int push_failure(lua_State *L, const struct task_op *op, const char *late)
+{
+    if (op->status == ERR_TIMEOUT)
+        return push_err(L, ERR_TIMEOUT, late, "child", "safe");
+    return push_err(L, ERR_CLOSED, "the handle of the process was closed", "child", "no");
+}
+
 static int push_line(lua_State *L, struct task_op *op)
 {
-    struct child *c = op->data;
-    if (op->status == ERR_TIMEOUT)
-        return push_err(L, ERR_TIMEOUT, "the process printed nothing in time", "child", "safe");
-    const char *end = c->lines.len ? memchr(c->lines.p, '\n', c->lines.len) : NULL;
-    if (!end)
+    struct child *c = waited_for(L, op);
+    if (!c)
+        return push_failure(L, op, "the process printed nothing in time");
+    if (!has_line(c))
         return push_err(L, ERR_CLOSED, "the process closed its output", "child", "no");
-    size_t n = (size_t)(end - c->lines.p);
+    const char *end = memchr(c->lines.p, '\n', c->lines.len);
+    size_t n = end ? (size_t)(end - c->lines.p) : c->lines.len;
     lua_pushlstring(L, c->lines.p, n);
-    str_drop(&c->lines, n + 1);
+    str_drop(&c->lines, end ? n + 1 : n);
+    if (c->paused && c->out_open && c->lines.len < CHILD_MAX_LINES / 2) {
+        c->paused = false;
+        uv_read_start((uv_stream_t *)&c->out, on_alloc, on_read);
+    }
     return 1;
 }
 
 static int push_status(lua_State *L, struct task_op *op)
 {
-    struct child *c = op->data;
-    if (op->status == ERR_TIMEOUT)
-        return push_err(L, ERR_TIMEOUT, "the process has not ended in time", "child", "safe");
+    struct child *c = waited_for(L, op);
+    if (!c)
+        return push_failure(L, op, "the process has not ended in time");
     lua_pushinteger(L, (lua_Integer)c->exit_code);
     lua_pushinteger(L, c->signal);
     return 2;
@@ -197,8 +226,7 @@ static int child_gc(lua_State *L)
     if (!c)
         return 0;
     *box = NULL;
-    timer_stop(&c->timeout);
-    c->waiter = NULL;
+    wake(c, ERR_CLOSED);
     c->held_by_lua = false;
     if (c->running) {
         c->running = false;

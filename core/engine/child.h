@@ -9,6 +9,9 @@
  *   child.parent_gone() -> true when standard input has closed (yields)
  *   child.kill(pid[, signal]) -> sent     child.alive(pid) -> boolean
  *
+ * Output that nobody takes is kept up to 1 MiB; then the process waits in its write until lines are
+ * taken. A line longer than that comes in pieces. Closing the handle ends a wait with "closed".
+ *
  * A child runs in a session of its own, so that a terminal's Ctrl-C reaches the parent alone. With
  * stdin = true it gets a pipe that closes when the parent ends, however it ends.
  */

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * What every process has: it is built in one order, runs its Lua module, and ends in reverse.
+ */
 #include "engine/process.h"
 
 #include <signal.h>

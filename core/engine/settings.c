@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * Effective values of the configuration, copied out of Lua as texts, found by "section.key".
+ */
 #include "engine/settings.h"
 
 #include <lauxlib.h>
@@ -119,10 +122,4 @@ int64_t settings_int(const struct settings *s, const char *key, int64_t fallback
 {
     const char *text = settings_text(s, key, NULL);
     return text ? (int64_t)strtoll(text, NULL, 10) : fallback;
-}
-
-bool settings_flag(const struct settings *s, const char *key, bool fallback)
-{
-    const char *text = settings_text(s, key, NULL);
-    return text ? strcmp(text, "true") == 0 : fallback;
 }

@@ -22,6 +22,5 @@ void settings_free(struct settings *s);
 /* The values below are checked by the policy; an absent key gives the fallback. */
 const char *settings_text(const struct settings *s, const char *key, const char *fallback);
 int64_t settings_int(const struct settings *s, const char *key, int64_t fallback);
-bool settings_flag(const struct settings *s, const char *key, bool fallback);
 
 #endif

@@ -113,22 +113,51 @@ static void subscribe(struct wire_client *c, const void *p, size_t n)
     catch_up(c);
 }
 
+struct command_call {
+    const struct wire_client *client;
+    const void *text;
+    size_t size;
+};
+
+/* Protected: the text of a command may be as large as a frame. */
+static int spawn_command(lua_State *L)
+{
+    const struct command_call *call = lua_touserdata(L, 1);
+    const struct wire_client *c = call->client;
+    struct err e = {0};
+    luaL_checkstack(L, 4, NULL);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, c->wire->handler);
+    lua_pushinteger(L, (lua_Integer)c->id);
+    lua_pushlstring(L, call->text, call->size);
+    if (task_spawn(L, 2, "command", &e))
+        return luaL_error(L, "%s", e.message);
+    return 0;
+}
+
+static void refuse(struct wire_client *c, const char *reply)
+{
+    (void)sock_send(c->conn, WIRE_REPLY, reply, strlen(reply));
+}
+
+/* Every command is answered, or its client would wait for ever. */
 static void command(struct wire_client *c, const void *p, size_t n)
 {
     struct wire *w = c->wire;
     lua_State *L = w->host->L;
-    struct err e;
+    struct command_call call = {c, p, n};
     if (w->handler == LUA_NOREF || !lua_checkstack(L, 4)) {
-        static const char busy[] =
-            "{\"ok\":false,\"error\":\"the engine is not ready for commands\"}";
-        sock_send(c->conn, WIRE_REPLY, busy, sizeof busy - 1);
+        refuse(c, "{\"ok\":false,\"error\":\"the engine is not ready for commands\"}");
         return;
     }
-    lua_rawgeti(L, LUA_REGISTRYINDEX, w->handler);
-    lua_pushinteger(L, (lua_Integer)c->id);
-    lua_pushlstring(L, p, n);
-    if (task_spawn(L, 2, "command", &e))
-        log_write(w->loop->log, LOG_ERROR, "wire", "a command was lost: %s", e.message);
+    lua_pushcfunction(L, spawn_command);
+    lua_pushlightuserdata(L, &call);
+    if (lua_pcall(L, 1, 0, 0) == LUA_OK)
+        return;
+    const char *text = lua_tostring(L, -1);
+    log_write(w->loop->log, LOG_ERROR, "wire", "a command was lost: %s",
+              text ? text : "out of memory");
+    lua_pop(L, 1);
+    refuse(c, "{\"ok\":false,\"error\":\"the engine could not take the command\"}");
 }
 
 static void on_frame(void *arg, struct sock_conn *conn, uint8_t type, const void *p, size_t n)
@@ -145,22 +174,28 @@ static void on_frame(void *arg, struct sock_conn *conn, uint8_t type, const void
         sock_close(conn);
 }
 
-static void on_closed(void *arg, struct sock_conn *conn, int error)
+/* Also takes the client from its connection, whose callbacks do nothing from here on. */
+static void client_free(struct wire_client *c)
 {
-    struct wire *w = arg;
-    struct wire_client *c = sock_data(conn);
-    (void)error;
-    if (!c)
-        return;
-    for (struct wire_client **at = &w->clients; *at; at = &(*at)->next) {
+    for (struct wire_client **at = &c->wire->clients; *at; at = &(*at)->next) {
         if (*at == c) {
             *at = c->next;
             break;
         }
     }
+    sock_set_data(c->conn, NULL);
     if (c->reader)
         journal_reader_close(c->reader);
     free(c);
+}
+
+static void on_closed(void *arg, struct sock_conn *conn, int error)
+{
+    struct wire_client *c = sock_data(conn);
+    (void)arg; /* perhaps freed */
+    (void)error;
+    if (c)
+        client_free(c);
 }
 
 static void on_drained(void *arg, struct sock_conn *conn)
@@ -289,6 +324,9 @@ void wire_free(struct wire *w)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &wire_key);
     luaL_unref(L, LUA_REGISTRYINDEX, w->handler);
     stream_unsubscribe(w->stream, on_event, w);
-    sock_server_free(w->server); /* calls on_closed for each client */
+    /* closed() of a connection comes on a later turn, when w is gone: it must find no client. */
+    while (w->clients)
+        client_free(w->clients);
+    sock_server_free(w->server);
     free(w);
 }

@@ -125,7 +125,7 @@ static void refuse(struct leg *l, const char *rule, const char *reason)
     l->refused = true;
     l->state = ORDER_NOT_SENT;
     snprintf(l->rule, sizeof l->rule, "%s", rule);
-    snprintf(l->reason, sizeof l->reason, "%s", reason);
+    snprintf(l->reason, sizeof l->reason, "%.*s", (int)sizeof l->reason - 1, reason);
 }
 
 static bool unknown_entry(const struct acct *a, int instrument)
@@ -214,6 +214,11 @@ static int leg_intent(struct batch *b, size_t k, struct err *e)
     c->batch = b;
     c->leg = k;
     int rc = call_intent(c, b->plans[k] == SIZE_MAX ? NULL : b->text.p + b->plans[k], e);
+    if (rc != 0 && rc != ERR_NOMEM && stream_broken(b->x->c.stream) == NULL) {
+        /* This intent contradicts the ledger; those of the other legs need not. */
+        refuse(l, "journal", e->message);
+        return 0;
+    }
     if (rc == 0) {
         l->order = o.id;
         l->spec.stop = o.stop;
@@ -236,6 +241,8 @@ static void abort_legs(struct batch *b)
             continue;
         if (a != NULL && l->order != 0)
             exec_orun_remove(a, l->order);
+        if (l->order != 0 && b->x->c.venue_ops->prepare != NULL) /* forgets what was prepared */
+            (void)b->x->c.venue_ops->withdraw(b->x->c.venue, l->spec.account, &b->calls[k].v);
         l->state = ORDER_NOT_SENT;
         snprintf(l->rule, sizeof l->rule, "journal");
         snprintf(l->reason, sizeof l->reason, "the journal could not be written");

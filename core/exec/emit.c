@@ -16,7 +16,9 @@ int emit(struct exec *x, struct event *ev, struct err *e)
     if (e == NULL)
         e = &own;
     int rc = stream_emit(x->c.stream, ev, e);
-    if (rc != 0 && !x->stopped) {
+    if (rc != 0 && stream_broken(x->c.stream) == NULL)
+        log_write(x->c.log, LOG_ERROR, "exec", "an event was refused: %s", e->message);
+    else if (rc != 0 && !x->stopped) {
         x->stopped = true;
         log_write(x->c.log, LOG_ERROR, "exec", "no new entries: %s", e->message);
     }

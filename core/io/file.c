@@ -21,6 +21,14 @@ static int code_of(int number)
     return number == ENOENT ? ERR_NOTFOUND : ERR_IO;
 }
 
+/* For what a user has named: a place that may not be used is wrong input. */
+static int place_code(int number)
+{
+    return number == EACCES || number == EPERM || number == EROFS || number == ENOTDIR
+               ? ERR_INPUT
+               : code_of(number);
+}
+
 static int write_all(int fd, const void *p, size_t n)
 {
     const unsigned char *at = p;
@@ -237,7 +245,7 @@ int file_make_dirs(const char *path, struct err *e)
         }
         part[i] = '\0';
         if (mkdir(part, 0700) != 0 && errno != EEXIST) {
-            return err_set_errno(e, ERR_IO, errno, "cannot make the folder %s", part);
+            return err_set_errno(e, place_code(errno), errno, "cannot make the folder %s", part);
         }
         if (i < n) {
             part[i] = '/';
@@ -256,7 +264,7 @@ int file_lock(const char *path, int *fd, struct err *e)
     *fd = -1;
     int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (lock < 0) {
-        return err_set_errno(e, code_of(errno), errno, "cannot open the lock %s", path);
+        return err_set_errno(e, place_code(errno), errno, "cannot open the lock %s", path);
     }
     if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
         int number = errno;

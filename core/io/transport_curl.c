@@ -20,7 +20,6 @@ struct transport_curl {
     struct loop *loop;
     CURLSH *share; /* names and TLS sessions */
     char *ca_file; /* NULL: the system's */
-    unsigned open; /* transports that are not closed yet */
 };
 
 /* The watch on a connected socket; outlives its transport until libuv has let go of it. */
@@ -139,7 +138,6 @@ static void curl_close(struct transport *t)
         curl_easy_cleanup(t->easy);
     }
     curl_pump_free(t->pump);
-    t->home->open--;
     free(t);
 }
 
@@ -172,7 +170,6 @@ static int curl_open(void *ctx, struct loop *l, const char *origin,
     if (t == NULL) {
         return err_set(e, ERR_NOMEM, "out of memory for a connection to %s", origin);
     }
-    home->open++;
     t->home = home;
     t->events = events;
     t->arg = arg;

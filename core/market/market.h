@@ -95,6 +95,5 @@ void market_indicator_drop(struct market *m, int handle);
 /* Output `index` as of `back` bars ago (0..MARKET_HISTORY - 1). false: not warm, or no such one. */
 bool market_indicator_value(const struct market *m, int handle, size_t index, size_t back,
                             double *out);
-const struct ta_info *market_indicator_info(const struct market *m, int handle);
 
 #endif

@@ -226,9 +226,3 @@ bool market_indicator_value(const struct market *m, int handle, size_t index, si
     *out = i->values[(i->count - 1 - back) % MARKET_HISTORY][index];
     return true;
 }
-
-const struct ta_info *market_indicator_info(const struct market *m, int handle)
-{
-    const struct indicator *i = at(m, handle);
-    return i == NULL ? NULL : i->info;
-}

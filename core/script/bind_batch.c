@@ -87,6 +87,7 @@ int batch_create(lua_State *L)
 {
     static const char *const names[] = {"signal", "settle", "deadline_ms", NULL};
     struct exec *x = BIND_SERVICE(L, exec);
+    codec_check_outside(L, "exec.batch");
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
     domain_only(L, 1, "batch", names);
@@ -269,6 +270,7 @@ static int batch_submit_wait(lua_State *L)
 {
     struct batch_box *box = check_batch(L);
     (void)BIND_SERVICE(L, ledger);
+    codec_check_outside(L, "batch:submit");
     if (box->submitted)
         return luaL_error(L, "the batch was submitted already");
     lua_settop(L, 1); /* the batch stays on the stack, and so alive, while it waits */
@@ -278,6 +280,8 @@ static int batch_submit_wait(lua_State *L)
     op->release = NULL;
     op->data = box;
     op->status = 0;
+    if (task_cancel_due(L))
+        return task_wait(L, op); /* cancelled: not sent */
     box->submitted = true;
     box->op = op;
     int rc = batch_submit(box->batch, on_done, box, &box->e);

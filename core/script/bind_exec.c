@@ -105,6 +105,7 @@ static int session(lua_State *L)
     static const char *const names[] = {
         "broker", "origin", "prefix", "headers", "answer_timeout_ms", NULL};
     struct remote *remote = BIND_SERVICE(L, remote);
+    codec_check_outside(L, "exec.session");
     int account = domain_check_account(L, 1);
     struct err e = {0};
     lua_settop(L, 2);
@@ -128,6 +129,7 @@ static int session(lua_State *L)
 static int close_position(lua_State *L)
 {
     struct exec *x = exec_of(L);
+    codec_check_outside(L, "exec.close");
     int account = domain_check_account(L, 1);
     const char *position = luaL_checkstring(L, 2);
     const char *reason = luaL_checkstring(L, 3);
@@ -195,11 +197,14 @@ static void edit_points(lua_State *L, int account, const char *id, int64_t point
 static int edit_position(lua_State *L)
 {
     struct exec *x = exec_of(L);
+    codec_check_outside(L, "exec.edit");
     int account = domain_check_account(L, 1);
     const char *id = luaL_checkstring(L, 2);
     int64_t points[2];
     edit_points(L, account, id, points);
     struct task_op *op = task_begin(L, "exec.edit");
+    if (task_cancel_due(L))
+        return task_wait(L, op); /* cancelled: not sent */
     struct edit_wait *w = calloc(1, sizeof *w);
     *op = (struct task_op){
         .push = edit_push, .cancel = edit_cancel, .release = edit_release, .data = w};

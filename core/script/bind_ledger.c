@@ -352,20 +352,22 @@ static int last_ids(lua_State *L)
 
 /* ---- sizing ---- */
 
-/* Money of the account: equity by our marks, what is not bound, and the rate of profit. */
-static int size_money(const struct ledger *l, int index, struct sizing_input *in, struct err *e)
+/* Money of the account: equity by our marks, what is not bound, and the rate at which a loss is
+ * paid. *exact is false when the equity is the broker's figure of the last read. */
+static int size_money(const struct ledger *l, int index, struct sizing_input *in, bool *exact,
+                      struct err *e)
 {
     const struct account *a = ledger_account_at(l, index);
     decimal bound = decimal_raw(0);
-    (void)ledger_equity(l, index, &in->equity);
+    *exact = ledger_equity(l, index, &in->equity);
     int rc = ledger_margin(l, index, &bound, e);
     if (rc == 0)
         rc = decimal_sub(in->equity, bound, &in->free_margin);
     if (rc == 0 && in->free_margin.v < 0)
         in->free_margin = decimal_raw(0);
     if (rc == 0)
-        rc = ledger_convert(l, a->broker, in->instrument->quote, a->currency, &in->quote_to_account,
-                            e);
+        rc = ledger_convert_cost(l, a->broker, in->instrument->quote, a->currency,
+                                 &in->quote_to_account, e);
     if (rc != 0 && e->code == 0)
         (void)err_set(e, rc, "account %s: its money is out of range", a->id);
     in->leverage = a->leverage;
@@ -384,9 +386,10 @@ static int size_prices(lua_State *L, struct sizing_input *in, struct err *e)
     return rc == 0 ? 0 : err_set(e, rc, "size: price or stop is out of range");
 }
 
-static int push_size(lua_State *L, const struct sizing_result *r)
+static int push_size(lua_State *L, const struct sizing_result *r, bool exact)
 {
-    lua_createtable(L, 0, 4);
+    lua_createtable(L, 0, 5);
+    domain_set_bool(L, "exact", exact);
     domain_set_decimal(L, "volume", r->volume);
     domain_set_decimal(L, "risk_money", r->risk_money);
     domain_set_decimal(L, "margin", r->margin);
@@ -396,7 +399,7 @@ static int push_size(lua_State *L, const struct sizing_result *r)
 }
 
 /* size{account=, canonical=, side=, price=, stop=, risk=, margin_share=, cap=} -> {volume=,
- * risk_money=, margin=, rule=} | nil, err */
+ * risk_money=, margin=, exact=, rule=} | nil, err. exact: the equity is by our marks. */
 static int size(lua_State *L)
 {
     static const char *const names[] = {"account", "canonical",    "side", "price", "stop",
@@ -425,10 +428,11 @@ static int size(lua_State *L)
     in.margin_share = domain_number(L, 1, "size", "margin_share", 1.0);
     (void)domain_field_decimal(L, 1, "size", "cap", &in.volume_cap);
     struct sizing_result result = {0};
-    if (size_prices(L, &in, &e) != 0 || size_money(l, index, &in, &e) != 0 ||
+    bool exact = false;
+    if (size_prices(L, &in, &e) != 0 || size_money(l, index, &in, &exact, &e) != 0 ||
         sizing_volume(&in, &result, &e) != 0)
         return fail(L, &e);
-    return push_size(L, &result);
+    return push_size(L, &result, exact);
 }
 
 int luaopen_perigee_ledger(lua_State *L)

@@ -46,6 +46,7 @@ int observe_positions(lua_State *L)
     static const char *const names[] = {"id",   "symbol", "side",      "volume", "price",
                                         "stop", "target", "opened_ms", NULL};
     struct exec *x = BIND_SERVICE(L, exec);
+    codec_check_outside(L, "exec.observe_positions");
     int account = domain_check_account(L, 1);
     lua_Integer begun = luaL_checkinteger(L, 2);
     size_t n = check_rows(L);
@@ -93,6 +94,7 @@ int observe_closed(lua_State *L)
         "id",     "uid",    "symbol",     "side", "volume",    "open_price", "price",   "stop",
         "target", "profit", "commission", "swap", "opened_ms", "closed_ms",  "partial", NULL};
     struct exec *x = BIND_SERVICE(L, exec);
+    codec_check_outside(L, "exec.observe_closed");
     int account = domain_check_account(L, 1);
     lua_Integer begun = luaL_checkinteger(L, 2);
     size_t n = check_rows(L);
@@ -111,6 +113,7 @@ int observe_balance(lua_State *L)
 {
     static const char *const names[] = {"balance", "equity", "margin", "free_margin", NULL};
     struct exec *x = BIND_SERVICE(L, exec);
+    codec_check_outside(L, "exec.observe_balance");
     int account = domain_check_account(L, 1);
     decimal d[4];
     luaL_checktype(L, 2, LUA_TTABLE);

@@ -48,7 +48,7 @@ static void set_price(lua_State *L, const char *name, double x)
 
 static void push_signal(lua_State *L, const struct strategy *s, const struct strategy_signal *x)
 {
-    lua_createtable(L, 0, 16);
+    lua_createtable(L, 0, 18);
     domain_set_string(L, "strategy", strategy_instance(s));
     domain_set_string(L, "name", strategy_name(s));
     domain_set_string(L, "version", strategy_version(s));
@@ -63,6 +63,7 @@ static void push_signal(lua_State *L, const struct strategy *s, const struct str
     lua_pushstring(L, x->reason);
     lua_setfield(L, -2, "reason");
     domain_set_integer(L, "holding_ms", x->holding_ms);
+    domain_set_integer(L, "time_ms", x->time_ms);
     domain_set_string(L, "conditions", x->conditions);
     domain_set_string(L, "plan", x->plan);
 }

@@ -478,6 +478,14 @@ static void check_idle(lua_State *L, int slot, const char *what)
         luaL_error(L, "exec.%s: not allowed while it is being called", what);
 }
 
+void codec_check_outside(lua_State *L, const char *what)
+{
+    const struct policy *codec = host_of(L)->slots[SLOT_CODEC],
+                        *risk = host_of(L)->slots[SLOT_RISK];
+    if ((codec && codec->calling > 0) || (risk && risk->calling > 0))
+        luaL_error(L, "%s: not allowed in a risk check or codec", what);
+}
+
 int codec_register(lua_State *L)
 {
     static const char key;

@@ -21,6 +21,9 @@ struct exec_hub {
 
 int codec_register(lua_State *L); /* exec.codec{encode, decode} */
 int risk_register(lua_State *L);  /* exec.risk(fn) */
+/* Raises while a codec or the risk policy is being called: exec is in the middle of an order then,
+ * and may not be entered again. what: the caller's name. */
+void codec_check_outside(lua_State *L, const char *what);
 
 int batch_create(lua_State *L); /* exec.batch{...} */
 void batch_open_class(lua_State *L);

@@ -235,13 +235,16 @@ struct file_call {
     const char *path;
     int argc;
     char **argv;
+    bool unreadable; /* the file itself */
 };
 
 static int run_file(lua_State *L)
 {
     struct file_call *c = lua_touserdata(L, 1);
     lua_settop(L, 0);
-    if (luaL_loadfilex(L, c->path, "t") != LUA_OK) {
+    int rc = luaL_loadfilex(L, c->path, "t");
+    if (rc != LUA_OK) {
+        c->unreadable = rc == LUA_ERRFILE;
         return lua_error(L);
     }
     luaL_checkstack(L, c->argc + 4, "too many arguments");
@@ -264,7 +267,7 @@ int host_run_file(struct host *h, const char *path, int argc, char **argv, lua_I
                   struct err *e)
 {
     lua_State *L = h->L;
-    struct file_call call = {path, argc, argv};
+    struct file_call call = {path, argc, argv, false};
     if (!lua_checkstack(L, 8)) {
         return err_set(e, ERR_NOMEM, "out of memory for %s", path);
     }
@@ -274,6 +277,12 @@ int host_run_file(struct host *h, const char *path, int argc, char **argv, lua_I
     int rc = lua_pcall(L, 1, 1, -3);
     if (rc != LUA_OK) {
         rc = failed(h, path, e);
+        if (call.unreadable) {
+            rc = ERR_INPUT;
+            if (e != NULL) {
+                e->code = rc;
+            }
+        }
     } else {
         if (result != NULL) {
             *result = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : 0;

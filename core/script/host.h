@@ -64,7 +64,8 @@ void host_free(struct host *h);
 struct host *host_of(lua_State *L);
 
 /* Runs a file (mode "t") in the main thread with arguments as `arg` and `...`. An error is
- * ERR_FAILED with the message; the traceback goes to the log. *result (may be NULL): integer it
+ * ERR_FAILED (a file that cannot be read: ERR_INPUT) with the message; the traceback goes to the
+ * log. *result (may be NULL): integer it
  * returned. */
 int host_run_file(struct host *h, const char *path, int argc, char **argv, lua_Integer *result,
                   struct err *e);

@@ -106,8 +106,10 @@ static void event(struct strategy *s, struct strategy_event *ev)
     lua_settop(s->L, 1);
     if (rc != 0)
         stop(s, &e);
-    else if (s->has_signal && s->on_signal)
+    else if (s->has_signal && s->on_signal) {
+        s->signal.time_ms = ev->time_ms;
         s->on_signal(s->arg, s, &s->signal);
+    }
     if (--s->depth == 0 && s->dying)
         destroy(s);
 }
@@ -118,7 +120,10 @@ static void on_bar(void *arg, int symbol, int64_t timeframe, const struct bar *c
     bool wanted = false;
     for (size_t i = 0; i < s->frame_count; i++)
         wanted = wanted || s->frames[i] == timeframe;
-    struct strategy_event ev = {.kind = ON_BAR, .timeframe = timeframe, .bar = closed};
+    struct strategy_event ev = {.kind = ON_BAR,
+                                .time_ms = closed->open_ms + timeframe,
+                                .timeframe = timeframe,
+                                .bar = closed};
     if (wanted && symbol == s->symbol_index)
         event(s, &ev);
 }
@@ -126,7 +131,7 @@ static void on_bar(void *arg, int symbol, int64_t timeframe, const struct bar *c
 static void on_quote(void *arg, int symbol, const struct quote *q)
 {
     struct strategy *s = arg;
-    struct strategy_event ev = {.kind = ON_QUOTE, .quote = q};
+    struct strategy_event ev = {.kind = ON_QUOTE, .time_ms = q->time_ms, .quote = q};
     if (symbol == s->symbol_index)
         event(s, &ev);
 }
@@ -134,7 +139,7 @@ static void on_quote(void *arg, int symbol, const struct quote *q)
 static void on_print(void *arg, int symbol, const struct print *p)
 {
     struct strategy *s = arg;
-    struct strategy_event ev = {.kind = ON_PRINT, .print = p};
+    struct strategy_event ev = {.kind = ON_PRINT, .time_ms = p->time_ms, .print = p};
     if (symbol == s->symbol_index)
         event(s, &ev);
 }
@@ -142,7 +147,7 @@ static void on_print(void *arg, int symbol, const struct print *p)
 static void on_book(void *arg, int symbol, const struct book *b)
 {
     struct strategy *s = arg;
-    struct strategy_event ev = {.kind = ON_BOOK, .book = b};
+    struct strategy_event ev = {.kind = ON_BOOK, .time_ms = book_time(b), .book = b};
     if (symbol == s->symbol_index)
         event(s, &ev);
 }

@@ -23,6 +23,7 @@ struct strategy_signal {
     double confidence, strength;
     char reason[160];
     int64_t holding_ms;
+    int64_t time_ms; /* market stamp of what it was decided on: a bar's close, a quote, ... */
     const char *conditions; /* canonical JSON array; valid inside the callback */
     const char *plan;       /* canonical JSON object */
 };

@@ -101,6 +101,7 @@ void strategy_read_signal(lua_State *L, int index, const char *handler);
 /* What an event closure is given: stack 1 as light userdata. */
 struct strategy_event {
     enum handler kind;
+    int64_t time_ms; /* market stamp: of a bar its close */
     int64_t timeframe;
     const struct bar *bar;
     const struct quote *quote;

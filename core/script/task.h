@@ -48,6 +48,9 @@ int task_wait(lua_State *L, struct task_op *op);
  */
 void task_ready(struct task_op *op);
 
+/* Is the caller a task that was cancelled before this wait? Then what it calls must really wait,
+ * even if its answer is there, and must not send anything first: task_wait ends it at once. */
+bool task_cancel_due(lua_State *L);
 /* The operation was begun but not armed after all (its start failed): forgets it without calling
  * cancel or release. Then return what the caller gets, instead of task_wait. */
 void task_abandon(struct task_op *op);

@@ -128,9 +128,6 @@ int task_close_thread(lua_State *co, lua_State *from);
 
 /* Arguments [ms [, clock]] of a wait at index arg; -1: none. */
 int64_t task_check_timeout(lua_State *L, int arg, bool *market);
-/* Is the caller a task that was cancelled before this wait? Then what it calls must really wait,
- * even if its answer is there. */
-bool task_cancel_due(lua_State *L);
 /* Adds event and queue to the module's table on the top. */
 void task_sync_open(lua_State *L);
 

@@ -51,13 +51,21 @@ static bool parse_name(const char *name, uint64_t *first)
     return strcmp(name + NAME_DIGITS, ".journal") == 0;
 }
 
+/* The folder is named by the user: one that cannot be read is wrong input. */
+static int folder_code(int number)
+{
+    if (number == EACCES || number == ENOTDIR)
+        return ERR_INPUT;
+    return number == ENOENT ? ERR_NOTFOUND : ERR_IO;
+}
+
 int journal_find(const char *folder, uint64_t least, uint64_t most, bool *found, uint64_t *next,
                  uint64_t *before, struct err *e)
 {
     DIR *dir = opendir(folder);
     if (!dir)
-        return err_set_errno(e, errno == ENOENT ? ERR_NOTFOUND : ERR_IO, errno,
-                             "journal: cannot read the folder %s", folder);
+        return err_set_errno(e, folder_code(errno), errno, "journal: cannot read the folder %s",
+                             folder);
     *found = false;
     *next = 0;
     *before = 0;

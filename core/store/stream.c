@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * The event stream. An event is encoded, applied by the reducers, and only then appended: one that
- * a reducer refuses never reaches the disk, or no restart could fold it.
+ * a reducer refuses never reaches the disk, or no restart could fold it. Reducers check before they
+ * change anything, so a refusal by the first one leaves the state as it was and the stream whole.
+ * Once one reducer has taken an event that a later one refuses, or memory ran out on the way, the
+ * state is no fold of the journal any more: the stream is broken.
  *
  * With a loop, what was emitted is committed in the loop's drain hook, and subscribers are told
  * there too: stream_commit itself never calls them, so that code which commits before it sends
@@ -104,19 +107,24 @@ void stream_unsubscribe(struct stream *s, stream_subscriber fn, void *arg)
     }
 }
 
-static int reduce(struct stream *s, const struct event *ev, struct err *e)
+/* *taken: how many reducers have applied the event. */
+static int reduce(struct stream *s, const struct event *ev, unsigned *taken, struct err *e)
 {
     int rc = 0;
     s->in_emit = true;
-    for (unsigned i = 0; rc == 0 && i < s->reducer_count; i++)
-        rc = s->reducers[i].fn(s->reducers[i].arg, ev, e);
+    for (*taken = 0; *taken < s->reducer_count; ++*taken) {
+        rc = s->reducers[*taken].fn(s->reducers[*taken].arg, ev, e);
+        if (rc != 0)
+            break;
+    }
     s->in_emit = false;
     return rc;
 }
 
 static int fold(void *arg, const struct event *ev, struct err *e)
 {
-    return reduce(arg, ev, e);
+    unsigned taken;
+    return reduce(arg, ev, &taken, e);
 }
 
 int stream_open(struct stream *s, const struct journal_config *config,
@@ -177,10 +185,14 @@ static int refuse(const struct stream *s, struct err *e)
     return 0;
 }
 
-/* Applies and appends the frame that was encoded at `start` of s->frames. */
-static int take(struct stream *s, const struct event *ev, size_t start, struct err *e)
+/* Applies and appends the frame that was encoded at `start` of s->frames. *harmless: the event was
+ * refused and nothing has changed. */
+static int take(struct stream *s, const struct event *ev, size_t start, bool *harmless,
+                struct err *e)
 {
-    int rc = reduce(s, ev, e);
+    unsigned taken;
+    int rc = reduce(s, ev, &taken, e);
+    *harmless = taken == 0 && (rc == ERR_INPUT || rc == ERR_STATE || rc == ERR_LIMIT);
     if (rc != 0)
         return err_prefix(e, "event %llu (%s)", (unsigned long long)ev->seq,
                           event_info(ev->kind)->name);
@@ -206,6 +218,7 @@ int stream_emit(struct stream *s, struct event *ev, struct err *e)
         ev->wall_us = clock_wall_us(s->loop->clock);
     }
     size_t start = s->frames.len;
+    bool harmless = false;
     rc = event_encode(ev, &s->frames);
     if (rc == ERR_LIMIT) /* the caller's mistake; nothing has happened */
         return err_set(e, rc, "stream: an event of kind %s is larger than %u bytes", info->name,
@@ -213,10 +226,10 @@ int stream_emit(struct stream *s, struct event *ev, struct err *e)
     if (rc != 0)
         err_set(e, rc, "stream: out of memory for an event of kind %s", info->name);
     else
-        rc = take(s, ev, start, e);
+        rc = take(s, ev, start, &harmless, e);
     if (rc != 0) {
         s->frames.len = start;
-        return fail(s, e);
+        return harmless ? rc : fail(s, e);
     }
     s->seq = ev->seq;
     if (s->subscriber_count == 0)

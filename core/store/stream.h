@@ -33,8 +33,11 @@ int stream_open(struct stream *s, const struct journal_config *config,
                 struct journal_report *report, struct err *e);
 void stream_free(struct stream *s); /* commits, syncs, closes the journal */
 
-/* Numbers, stamps, applies and buffers the event; ev->seq is set. A failure of the journal or of a
- * reducer is fatal for trading: the stream becomes broken and every later emit fails. */
+/* Numbers, stamps, applies and buffers the event; ev->seq is set. An event that the first reducer
+ * refuses (ERR_INPUT, ERR_STATE, ERR_LIMIT: it checks before it changes anything) is dropped: the
+ * error is returned, no number is used up, and the stream goes on. Any other failure, of memory, of
+ * the journal or half way through the reducers, is fatal for trading: the stream becomes broken and
+ * every later emit fails. At opening every refusal is fatal. */
 int stream_emit(struct stream *s, struct event *ev, struct err *e);
 /* To the kernel, now. Otherwise what was emitted is committed at the end of the turn of the loop.
  */

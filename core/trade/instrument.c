@@ -119,11 +119,6 @@ decimal instrument_price(const struct instrument *i, int64_t points)
     return decimal_raw(v);
 }
 
-double instrument_price_double(const struct instrument *i, int64_t points)
-{
-    return (double)points / (double)power10(i->price_digits);
-}
-
 int instrument_points_of_double(const struct instrument *i, double price, enum decimal_round mode,
                                 int64_t *points)
 {

@@ -37,7 +37,6 @@ int instrument_check(const struct instrument *i, struct err *e);
 int instrument_to_points(const struct instrument *i, decimal price, enum decimal_round mode,
                          int64_t *points);
 decimal instrument_price(const struct instrument *i, int64_t points);
-double instrument_price_double(const struct instrument *i, int64_t points);
 int instrument_points_of_double(const struct instrument *i, double price, enum decimal_round mode,
                                 int64_t *points);
 /* A stop rounds towards the price (less loss), a target towards the price too (sooner). */

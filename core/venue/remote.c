@@ -6,147 +6,17 @@
  *
  * What came back is judged by the codec, within limits that no codec can pass: only a 2xx may be
  * ACCEPTED, and 401, 408, 410 and 5xx are neither ACCEPTED nor REJECTED. Bytes that left are never
- * NOT_SENT. Nothing that a broker or a script gave us can end a header line or begin another one.
+ * NOT_SENT. What goes into a request is checked and built in remote_request.c.
  */
 #include "venue/remote.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
+
+#include "venue/remote_impl.h"
 
 #define BUFFERS_FIRST 2 /* calls of an account that are prepared ahead */
-
-/* A lane and who still needs it. */
-struct link {
-    struct lane *lane;
-    char *origin;       /* owned */
-    int64_t timeout_ms; /* for the answer */
-    unsigned uses;      /* calls on it */
-    bool retired;       /* closed when the last call has ended */
-    struct link *next;  /* in the remote's list */
-};
-
-struct rcall {
-    struct lane_request r;
-    struct remote *remote;
-    int account; /* ledger index */
-    struct link *link;
-    struct venue_call *call; /* not owned; NULL: idle */
-    uint64_t prepared;       /* order whose request `bytes` holds ahead of its submit; 0: none */
-    struct codec_request parts;
-    struct str bytes;   /* the whole request */
-    struct rcall *next; /* in the slot's list of all */
-};
-
-struct slot {
-    char broker[32];
-    struct str prefix;   /* of paths */
-    struct str head;     /* from Host to "Content-Length: " */
-    struct link *link;   /* NULL: no session */
-    struct rcall *calls; /* all of them, idle or not; owned */
-};
-
-struct remote {
-    struct loop *loop;
-    struct log *log;
-    const struct transport_ops *ops;
-    void *ops_ctx;
-    struct codec_ops codec;
-    struct slot **slots; /* by account, owned; NULL: never had a session */
-    size_t count;
-    struct link *links; /* all, owned */
-    bool closing;       /* remote_free is at work */
-};
-
-/* ---- what may go into a request ---- */
-
-static bool plain(const char *text, size_t n)
-{
-    for (size_t k = 0; k < n; k++)
-        if ((unsigned char)text[k] <= ' ' || (unsigned char)text[k] >= 127)
-            return false;
-    return true;
-}
-
-static bool path_ok(const char *text, size_t n)
-{
-    return n > 0 && text[0] == '/' && plain(text, n);
-}
-
-static bool method_ok(const char *text)
-{
-    size_t n = strnlen(text, sizeof((struct codec_request *)0)->method);
-    for (size_t k = 0; k < n; k++)
-        if (text[k] < 'A' || text[k] > 'Z')
-            return false;
-    return n > 0 && n < sizeof((struct codec_request *)0)->method;
-}
-
-/* The part of an origin that goes into Host; NULL: no origin. */
-static const char *host_of(const char *origin)
-{
-    const char *host = NULL;
-    if (origin != NULL && strncmp(origin, "http://", 7) == 0)
-        host = origin + 7;
-    else if (origin != NULL && strncmp(origin, "https://", 8) == 0)
-        host = origin + 8;
-    if (host == NULL || host[0] == '\0' || strpbrk(host, "/@?#\\") != NULL ||
-        !plain(host, strlen(host)))
-        return NULL;
-    return host;
-}
-
-static bool is_name(const char *line, size_t n, const char *name)
-{
-    return strlen(name) == n && strncasecmp(line, name, n) == 0;
-}
-
-/* Length of the first header line with its CRLF; 0: it is none, or not the session's to say. */
-static size_t header_line(const char *p, bool *accept, bool *type)
-{
-    static const char *const ours[] = {"Host",       "Content-Length", "Transfer-Encoding",
-                                       "Connection", "Expect",         "Upgrade",
-                                       "TE",         "Trailer"};
-    size_t n = strcspn(p, "\r\n");
-    size_t name = strcspn(p, ":");
-    if (p[n] != '\r' || p[n + 1] != '\n' || name == 0 || name >= n)
-        return 0;
-    for (size_t k = 0; k < name; k++) /* RFC 9110 token */
-        if (strchr("()<>@,;:\\\"/[]?={}", p[k]) != NULL || !plain(p + k, 1))
-            return 0;
-    for (size_t k = name + 1; k < n; k++)
-        if (((unsigned char)p[k] < ' ' && p[k] != '\t') || p[k] == 127)
-            return 0;
-    for (size_t k = 0; k < sizeof ours / sizeof *ours; k++)
-        if (is_name(p, name, ours[k]))
-            return 0;
-    *accept = *accept || is_name(p, name, "Accept");
-    *type = *type || is_name(p, name, "Content-Type");
-    return n + 2;
-}
-
-static int make_head(struct str *out, const char *host, const char *headers, struct err *e)
-{
-    bool accept = false, type = false;
-    str_clear(out);
-    str_addf(out, "Host: %s\r\n", host);
-    for (const char *p = headers; p != NULL && *p != '\0';) {
-        size_t n = header_line(p, &accept, &type);
-        if (n == 0)
-            return err_set(e, ERR_INPUT,
-                           "remote: the session's headers are not complete lines of the form "
-                           "\"Name: value\" with CRLF, or set what the lane sets (Host, lengths)");
-        str_add(out, p, n);
-        p += n;
-    }
-    if (!accept)
-        str_addz(out, "Accept: application/json\r\n");
-    if (!type)
-        str_addz(out, "Content-Type: application/json\r\n");
-    str_addz(out, "Content-Length: ");
-    return out->failed ? err_set(e, ERR_NOMEM, "remote: out of memory") : 0;
-}
 
 /* ---- links ---- */
 
@@ -316,36 +186,6 @@ static struct rcall *idle_call(struct remote *r, struct slot *s, int account)
     return c;
 }
 
-static int encode(struct remote *r, const struct slot *s, struct rcall *c,
-                  const struct venue_call *call, struct err *e)
-{
-    struct codec_request *q = &c->parts;
-    c->prepared = 0;
-    memset(q->method, 0, sizeof q->method);
-    str_clear(&q->path);
-    str_clear(&q->body);
-    int rc = r->codec.encode(r->codec.ctx, s->broker, call->order, call->instrument, q, e);
-    if (rc != 0)
-        return rc;
-    if (!method_ok(q->method) || !path_ok(q->path.p, q->path.len))
-        return err_set(e, ERR_INPUT,
-                       "remote: the codec of %s gave a method or a path that cannot "
-                       "be sent",
-                       s->broker);
-    str_clear(&c->bytes);
-    str_addz(&c->bytes, q->method);
-    str_addc(&c->bytes, ' ');
-    str_add(&c->bytes, s->prefix.p, s->prefix.len);
-    str_add(&c->bytes, q->path.p, q->path.len);
-    str_addz(&c->bytes, " HTTP/1.1\r\n");
-    str_add(&c->bytes, s->head.p, s->head.len);
-    str_addf(&c->bytes, "%zu\r\n\r\n", q->body.len);
-    str_add(&c->bytes, q->body.p, q->body.len);
-    if (q->path.failed || q->body.failed || c->bytes.failed)
-        return err_set(e, ERR_NOMEM, "remote: out of memory for a request");
-    return 0;
-}
-
 static struct slot *slot_of(struct venue *v, int account)
 {
     struct remote *r = (struct remote *)v;
@@ -376,7 +216,7 @@ static void remote_prepare(struct venue *v, int account, struct venue_call *call
     if (s == NULL || s->link == NULL || r->closing)
         return;
     struct rcall *c = idle_call(r, s, account);
-    if (c != NULL && encode(r, s, c, call, &e) == 0)
+    if (c != NULL && remote_encode(r, s, c, call, &e) == 0)
         c->prepared = call->order->id;
 }
 
@@ -391,9 +231,12 @@ static int remote_submit(struct venue *v, int account, struct venue_call *call, 
         c = idle_call(r, s, account);
         if (c == NULL)
             return err_set(e, ERR_NOMEM, "remote: out of memory for a request");
-        int rc = encode(r, s, c, call, e);
+        int rc = remote_encode(r, s, c, call, e);
         if (rc != 0)
             return rc;
+        /* The codec is a script: it may have ended the session. */
+        if (s->link == NULL || r->closing)
+            return err_set(e, ERR_STATE, "no_session");
     }
     c->prepared = 0;
     c->call = call;
@@ -410,9 +253,12 @@ static int remote_submit(struct venue *v, int account, struct venue_call *call, 
 
 static bool remote_withdraw(struct venue *v, int account, struct venue_call *call)
 {
-    (void)v;
-    (void)account;
+    struct slot *s = slot_of(v, account);
     struct rcall *c = call->venue_data;
+    if (c == NULL && s != NULL && (c = prepared_call(s, call)) != NULL) {
+        c->prepared = 0; /* it will not be submitted */
+        return false;
+    }
     if (c == NULL || c->call != call || !lane_withdraw(c->link->lane, &c->r))
         return false;
     (void)release(c);
@@ -510,18 +356,18 @@ int remote_session_set(struct remote *r, int account, const struct remote_sessio
             session_end(r, s, "no_session");
         return 0;
     }
-    const char *host = host_of(session->origin);
+    const char *host = remote_host(session->origin);
     const char *prefix = session->prefix != NULL ? session->prefix : "";
     if (host == NULL)
         return err_set(e, ERR_INPUT,
                        "remote: the origin must be http://host[:port] or https://...");
-    if (prefix[0] != '\0' && !path_ok(prefix, strlen(prefix)))
+    if (prefix[0] != '\0' && !remote_path_ok(prefix, strlen(prefix)))
         return err_set(e, ERR_INPUT, "remote: the prefix must be a path without spaces");
     if (session->broker == NULL || strlen(session->broker) >= sizeof s->broker)
         return err_set(e, ERR_INPUT, "remote: the broker's name is missing or too long");
     struct str head;
     str_init(&head);
-    int rc = make_head(&head, host, session->headers, e);
+    int rc = remote_head(&head, host, session->headers, e);
     struct link *k = NULL;
     if (rc == 0 && (s = slot_make(r, account)) == NULL)
         rc = err_set(e, ERR_NOMEM, "remote: out of memory");
@@ -547,13 +393,6 @@ int remote_session_set(struct remote *r, int account, const struct remote_sessio
     s->link = k;
     lane_warm(k->lane);
     return s->prefix.failed ? err_set(e, ERR_NOMEM, "remote: out of memory") : 0;
-}
-
-void remote_warm(struct remote *r, int account)
-{
-    struct slot *s = slot_of(remote_venue(r), account);
-    if (s != NULL && s->link != NULL)
-        lane_warm(s->link->lane);
 }
 
 /* ---- lifetime ---- */

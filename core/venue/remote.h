@@ -56,7 +56,6 @@ struct remote_session {
  * headers are used from the next request on. NULL takes the session away (queued: NOT_SENT). */
 int remote_session_set(struct remote *r, int account, const struct remote_session *s,
                        struct err *e);
-void remote_warm(struct remote *r, int account);
 static inline struct venue *remote_venue(struct remote *r)
 {
     return (struct venue *)r;

@@ -24,11 +24,6 @@
 #define VENUE "sim"
 #define STATE_BYTES 21 /* twenty digits and a newline */
 
-const char *sim_source_name(enum sim_source source)
-{
-    return source == SIM_RECORDED ? "recorded" : "modelled";
-}
-
 void sim_default_main(struct instrument *main)
 {
     *main = (struct instrument){.venue = VENUE,

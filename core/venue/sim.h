@@ -45,7 +45,6 @@ void sim_default_main(struct instrument *main);
 
 /* What is told as time moves. Callbacks must not call back into functions that change the sim. */
 enum sim_source { SIM_RECORDED, SIM_MODELLED };
-const char *sim_source_name(enum sim_source source); /* "recorded", "modelled" */
 
 struct sim_print {
     int64_t time_ms;

@@ -54,8 +54,8 @@ struct venue_ops {
      * fan-out leave back to back. Nothing is queued or promised: what could not be made ready, or
      * is outdated by then, submit makes itself. */
     void (*prepare)(struct venue *v, int account, struct venue_call *c);
-    bool (*withdraw)(struct venue *v, int account,
-                     struct venue_call *c);      /* still queued: taken back */
+    /* Still queued: taken back, true. What was only prepared is forgotten, false. */
+    bool (*withdraw)(struct venue *v, int account, struct venue_call *c);
     bool (*ready)(struct venue *v, int account); /* has a session and a warm connection */
 };
 

@@ -186,14 +186,39 @@ local function convert(k, value)
   return value
 end
 
+local strategy_fields = { file = "string", symbol = "string", name = "string", params = "table" }
+
+-- Entries of strategy.list: what is wrong with the first bad one, or nil.
+local function check_strategies(list)
+  if #list == 0 then return "names no strategy; leave it out for the default" end
+  for i, entry in ipairs(list) do
+    if type(entry) ~= "table" then return ("[%d] must be a table with file, symbol, name, params"):format(i) end
+    for name, value in pairs(entry) do
+      local wanted = strategy_fields[name]
+      if not wanted then
+        return ("[%d]: unknown key %s; the nearest known one is %s"):format(i, tostring(name),
+          config.nearest(tostring(name), { "file", "name", "params", "symbol" }))
+      end
+      if type(value) ~= wanted then return ("[%d].%s must be a %s"):format(i, name, wanted) end
+    end
+    if entry.name and not entry.name:match("^[%w_%-]+$") or #(entry.name or "") > 60 then
+      return ("[%d].name must be up to 60 letters, digits, _ or -"):format(i)
+    end
+  end
+end
+
 local function check_more(key, value)
   if key == "market.speed" and value ~= "max" then
     local speed = tonumber(value)
     if not speed or speed <= 0 or speed > 10000 then return "must be a number above 0 and up to 10000, or max" end
   end
-  if (key == "paper.listen" or key == "paper.address") and not value:match("^[%d%.]+:%d+$") then
-    return "must be HOST:PORT with a numeric address, such as 127.0.0.1:0"
+  if key == "paper.listen" or key == "paper.address" then
+    local a, b, c, d, port = value:match("^(%d+)%.(%d+)%.(%d+)%.(%d+):(%d+)$")
+    if not a or math.max(tonumber(a), tonumber(b), tonumber(c), tonumber(d)) > 255 or tonumber(port) > 65535 then
+      return "must be HOST:PORT with a numeric address, such as 127.0.0.1:0"
+    end
   end
+  if key == "strategy.list" then return check_strategies(value) end
 end
 
 local function put(values, origins, key, value, where, origin)
@@ -212,7 +237,8 @@ local function read_file(path, values, origins)
   local text, err = fs.read(path)
   if not text then return ("configuration %s: %s"):format(path, tostring(err)) end
   local chunk, why = load(text, "@" .. path, "t", { math = math, string = string, table = table,
-    tonumber = tonumber, tostring = tostring, ipairs = ipairs, pairs = pairs, env = process.env })
+    tonumber = tonumber, tostring = tostring, ipairs = ipairs, pairs = pairs, type = type, select = select,
+    error = error, assert = assert, env = process.env })
   if not chunk then return "configuration " .. why end
   local ok, sections = pcall(chunk)
   if not ok then return "configuration " .. tostring(sections) end

@@ -109,7 +109,7 @@ function engine.on_signal(signal)
   if not told then error(why, 0) end
   if signal.action == "CLOSE" then return end
   local now = limits()
-  local age = clock.market_ms() - (signal.time_ms or clock.market_ms())
+  local age = signal.time_ms and clock.market_ms() - signal.time_ms or math.huge
   local ok, rule, reason = risk.accepts(signal, age, now, state.stopping or exec.entries_stopped())
   if not ok then
     event.emit("signal_refused", { signal = signal.id, rule = rule, reason = reason })
@@ -128,6 +128,10 @@ local function load_strategies(list)
   scripts.on_stop(function(instance, why)
     log.error("strategy", instance .. " was stopped: " .. why)
     event.emit("notice", { level = "error", component = instance, text = "stopped: " .. why })
+    for _, handle in ipairs(state.strategies) do
+      if handle:info().running then return end
+    end
+    event.emit("notice", { level = "error", component = "engine", text = "no strategy is running any more" })
   end)
   for _, entry in ipairs(list) do
     local handle, err = scripts.load(entry)
@@ -143,8 +147,8 @@ end
 -- The broker's candles beside the reference's bars: a mapping of symbols that is wrong shows here.
 local function check_basis(feed)
   local s, account = state.fleet:pick()
-  if not s then return end
-  local instrument = ledger.instrument(s.profile.name, feed.hello.symbol)
+  local instrument = s and ledger.instrument(s.profile.name, feed.hello.symbol)
+  if not instrument then return end
   local now = math.tointeger(feed.hello.now)
   local answer, err = s:read(account, codec.candles(instrument.symbol, "1m", now - 10 * 60000, now))
   local rows = answer and codec.read_candles(answer.body)
@@ -236,23 +240,40 @@ function engine.stop(reason)
   leave(reason, 0)
 end
 
+-- Positions of ours on accounts that this engine serves: those of an account that is no longer configured have
+-- their stop and target at the broker, and nobody here can close them.
+local function open_positions()
+  local list = {}
+  for _, position in ipairs(ledger.positions()) do
+    if position.ours and state.fleet.members[position.account] then list[#list + 1] = position end
+  end
+  return list
+end
+
 -- The market has no more data: what is open is closed and counted as "end".
+local function close_everything()
+  exec.stop_entries(true)
+  settle_everything(10000)
+  local until_ms = clock.io_ms() + 60000
+  while #open_positions() > 0 and clock.io_ms() < until_ms do
+    exits.all("end")
+    task.sleep(20, "io")
+  end
+  settle_everything(10000)
+  return #open_positions()
+end
+
 local function on_end()
   task.spawn(function()
-    exec.stop_entries(true)
-    task.sleep(0, "io")
-    settle_everything(10000)
-    local until_ms = clock.io_ms() + 60000
-    while #ledger.positions() > 0 and clock.io_ms() < until_ms do
-      exits.all("end")
-      task.sleep(20, "io")
-    end
-    settle_everything(10000)
-    local left = #ledger.positions()
-    event.emit("notice", { level = left > 0 and "error" or "info", component = "engine", text = left > 0
+    local ok, left = xpcall(close_everything, debug.traceback)
+    if not ok then log.error("engine", left) end
+    local clean = ok and left == 0
+    event.emit("notice", { level = clean and "info" or "error", component = "engine", text = clean
+      and "the market has ended; all positions are closed" or ok
       and ("the market has ended; %d positions could not be closed"):format(left)
-      or "the market has ended; all positions are closed" })
-    if config.get("run.exit_at_end") then engine.stop("end") end
+      or "the market has ended; closing the positions failed" })
+    if not config.get("run.exit_at_end") then return end
+    if clean then engine.stop("end") else leave("end", 1) end
   end)
 end
 
@@ -263,22 +284,39 @@ local function watch_supervisor()
   end)
 end
 
+-- Connects again and again until it succeeds; what was missed meanwhile comes from the feed's history, so that
+-- bars have no holes. Signals made from it are too old to trade, and risk says so.
+local function reconnect(feed, url)
+  while not state.stopping do
+    task.sleep(500, "io")
+    local again = reference.connect(url, feed.reached)
+    if again then
+      again:set_clock()
+      local bars, err = again:catch_up(feed.reached)
+      if bars then
+        if bars > 0 then log.info("engine", ("%d seconds were caught up from history"):format(bars)) end
+        return again
+      end
+      again:close()
+      if err.code == "gap" then
+        event.emit("notice", { level = "error", component = "feed", text = err.message })
+        leave("feed gap", 1) -- a fresh engine warms up from history; the supervisor starts it
+        return nil
+      end
+    end
+  end
+end
+
 local function run_feed(feed, url)
-  task.spawn(function()
-    while true do
+  keep_running("feed", function()
+    while feed do
       event.emit("feed", { source = "reference", state = "connected", detail = feed.hello.source })
       local _, err = feed:run(on_end)
       if state.stopping or feed.ended or (err and err.code == "cancelled") then return end
       event.emit("feed", { source = "reference", state = "lost", detail = err and err.message })
       feed:close()
-      local again
-      repeat
-        task.sleep(500, "io")
-        if state.stopping then return end
-        again = reference.connect(url, feed.reached)
-      until again
-      feed = again
-      feed:set_clock()
+      feed = reconnect(feed, url)
+      state.feed = feed
     end
   end)
 end
@@ -361,7 +399,8 @@ local function run_tasks(feed, url, watched, canonical, symbols, broker)
   state.fleet:run()
   keep_running("exits", sweep_exits)
   keep_running("quotes", quotes.run, { pick = function() return state.fleet:pick() end, symbols = watched,
-    canonical = canonical, period = config.get("poll.quotes_ms"), on_marked = function()
+    canonical = canonical, rotate = function() state.fleet:rotate() end, period = config.get("poll.quotes_ms"),
+    on_marked = function()
       for _, name in ipairs(symbols) do state.quotes:observe(broker, name) end
       exits.sweep()
     end })
@@ -378,6 +417,12 @@ local function start_trading(list, address)
   local ok, err = open_fleet(brokers.paper, address)
   if not ok then return nil, err end
   local symbols = symbols_of(list)
+  for _, symbol in ipairs(symbols) do
+    if symbol ~= feed.hello.symbol then
+      return fail("input", ("the reference feed carries %s; no strategy can trade %s"):format(feed.hello.symbol,
+        symbol))
+    end
+  end
   local watched, canonical = learn(feed, symbols)
   if not watched then return nil, canonical end
   ok, err = load_strategies(list)

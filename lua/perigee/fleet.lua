@@ -62,7 +62,7 @@ end
 function fleet.new(options)
   local logins, err = read_credentials(options.credentials)
   if not logins then return nil, err end
-  local self = setmetatable({ options = options, sessions = {}, ids = {}, members = {} }, Fleet)
+  local self = setmetatable({ options = options, sessions = {}, ids = {}, members = {}, turn = 0 }, Fleet)
   for i, login in ipairs(logins) do
     self.sessions[i] = session.new { profile = options.profile, origin = options.origin, email = login.email,
       password = login.password, broker_id = login.broker_id, account_ids = login.account_ids,
@@ -107,9 +107,16 @@ end
 --- A session and an account of it that can be asked for what is the same for all.
 ---@return perigee.Session|nil, table|nil account
 function Fleet:pick()
-  for _, s in ipairs(self.sessions) do
+  local count = #self.sessions
+  for i = 0, count - 1 do
+    local s = self.sessions[(self.turn + i) % count + 1]
     if s.open and s.accounts[1] then return s, s.accounts[1] end
   end
+end
+
+--- The next pick begins at another session: after a read of the last one has failed.
+function Fleet:rotate()
+  self.turn = (self.turn + 1) % #self.sessions
 end
 
 --- Accounts that may open positions now.

@@ -23,7 +23,7 @@ local run = {}
 local SIGTERM, SIGKILL = 15, 9
 local SUBSCRIBE, EVENT = 1, 2
 local MOST_CRASHES, CRASH_WINDOW_MS = 5, 60000
-local FORMER_MS = 15000
+local FORMER_MS, STOP_MS = 15000, 15000
 
 local state = {
   sim = nil,         -- { address =, pid =, child = | nil }
@@ -59,11 +59,21 @@ end
 
 local function address_file() return config.get("data.dir") .. "/sim/address" end
 
+-- Is a process the one that holds a lock of this data folder, and of the verb that it should be? A number in a
+-- file alone may belong to anybody by now.
+local function holds(pid, verb, lock)
+  pid = math.tointeger(tonumber(pid))
+  local holder = math.tointeger(tonumber(fs.read(config.get("data.dir") .. lock) or ""))
+  if not pid or pid <= 1 or pid ~= holder or not child.alive(pid) then return false end
+  local line = fs.read(("/proc/%d/cmdline"):format(pid))
+  return line ~= nil and line:find("\0" .. verb .. "\0", 1, true) ~= nil
+end
+
 -- A simulator of a former life that still answers, or nil.
 local function adopt_sim()
   local text = fs.read(address_file())
   local row = text and json.decode(text)
-  if type(row) ~= "table" or not row.address then return nil end
+  if type(row) ~= "table" or not row.address or not holds(row.pid, "sim", "/sim/lock") then return nil end
   local answer = http.request { url = "http://" .. row.address .. "/manager/platform-details", timeout_ms = 2000 }
   if not answer or answer.status ~= 200 then return nil end
   return { address = row.address, pid = math.tointeger(row.pid), source = row.source, speed = row.speed }
@@ -192,9 +202,7 @@ end
 -- The engine of a former life that still holds the journal: its process, or nil.
 local function former_engine()
   local pid = math.tointeger(tonumber(fs.read(config.get("data.dir") .. "/journal/lock") or ""))
-  if not pid or pid <= 1 or not child.alive(pid) then return nil end
-  local line = fs.read(("/proc/%d/cmdline"):format(pid))
-  return line and line:find("\0engine\0", 1, true) and pid
+  return holds(pid, "engine", "/journal/lock") and pid or nil
 end
 
 -- When a supervisor was killed its engine ends in order, which may take some seconds.
@@ -238,15 +246,18 @@ local function supervise()
       code, signal = engine:wait()
     end
     state.engine = nil
+    local how = signal ~= 0 and "signal " .. signal or "code " .. code
     if code == 0 and signal == 0 then return 0 end
-    if state.stopping then return 0 end
-    if not state.ready then return code ~= 0 and code or 1 end
+    if state.stopping then return fail("failed", "the engine did not end in order: " .. how, 1) end
+    if not state.ready then
+      if signal == 0 then return code end -- it has said why
+      return fail("failed", ("the engine ended by %s before it was ready"):format(how), 1)
+    end
     if too_many_crashes() then
       return fail("limit", ("the engine died %d times within a minute; see the messages above")
         :format(#state.crashes), 1)
     end
-    say(("engine          ended by %s; it is started again"):format(signal ~= 0 and "signal " .. signal
-      or "code " .. code))
+    say(("engine          ended by %s; it is started again"):format(how))
   end
   return 0
 end
@@ -300,6 +311,11 @@ function run.start()
   end
   local sound, why = lineup.check(lineup.list())
   if not sound then return nil, why end
+  local path = config.get("run.summary")
+  if path then
+    local ok, err = fs.append(path, "")
+    if not ok then return fail("input", ("the summary cannot be written to %s: %s"):format(path, err.message), 3) end
+  end
   state.summary = summary.new()
   state.screen = screen.new(say, process.env("NO_COLOR") == nil and process.is_terminal())
   local err
@@ -341,7 +357,14 @@ function run.stop(reason)
   state.stopping = reason
   if state.engine then
     say("stopping: no new entries")
-    state.engine:kill(SIGTERM)
+    local engine = state.engine
+    engine:kill(SIGTERM)
+    task.spawn(function()
+      if task.sleep(STOP_MS, "io") and state.engine == engine then
+        say(("engine          does not stop; it is killed, the next start settles what is open"))
+        engine:kill(SIGKILL)
+      end
+    end)
   elseif state.starting then
     state.starting:kill(SIGTERM)
   end

@@ -55,6 +55,7 @@ struct world {
     char last[W_KINDS][2048];
     int fail_kind;       /* the reducer refuses this kind ... */
     unsigned fail_after; /* ... after so many of it */
+    bool fail_first;     /* ... before the ledger has applied it */
     void (*on_event)(struct world *w, const struct event *ev);
     /* needs */
     unsigned wakes[W_ACCOUNTS];
@@ -178,6 +179,17 @@ static inline int w_reduce(void *arg, const struct event *ev, struct err *e)
     return 0;
 }
 
+/* Stands before the ledger, as a ledger that refuses would. */
+static inline int w_gate(void *arg, const struct event *ev, struct err *e)
+{
+    struct world *w = arg;
+    if (w->fail_first && ev->kind == w->fail_kind && w->count[ev->kind] >= w->fail_after) {
+        w->fail_kind = -1; /* this one only */
+        return err_set(e, ERR_STATE, "refused by the test");
+    }
+    return 0;
+}
+
 static inline void w_need(void *arg, int account)
 {
     struct world *w = arg;
@@ -243,6 +255,7 @@ static inline void w_live(struct world *w, int64_t market_ms)
     assert_int_equal(loop_init(&w->loop, &w->clock, NULL, &e), 0);
     w->ledger = ledger_new(&e);
     w->stream = stream_new(&w->loop, &e);
+    assert_int_equal(stream_reduce(w->stream, w_gate, w), 0);
     assert_int_equal(stream_reduce(w->stream, w_apply, w->ledger), 0);
     assert_int_equal(stream_reduce(w->stream, w_reduce, w), 0);
     assert_int_equal(stream_open(w->stream, &jc, &report, &e), 0);

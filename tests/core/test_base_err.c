@@ -59,9 +59,17 @@ static void test_names(void **state)
         const char *name;
         int exit;
     } all[] = {
-        {ERR_OK, "ok", 0},       {ERR_FAILED, "failed", 1},           {ERR_USAGE, "usage", 2},
-        {ERR_INPUT, "input", 3}, {ERR_UNREACHABLE, "unreachable", 4}, {ERR_LIMIT, "limit", 5},
-        {ERR_IO, "io", 1},       {ERR_TIMEOUT, "timeout", 4},         {-1000, "failed", 1},
+        {ERR_OK, "ok", 0},
+        {ERR_FAILED, "failed", 1},
+        {ERR_USAGE, "usage", 2},
+        {ERR_INPUT, "input", 3},
+        {ERR_UNREACHABLE, "unreachable", 4},
+        {ERR_LIMIT, "limit", 5},
+        {ERR_IO, "io", 1},
+        {ERR_TIMEOUT, "timeout", 4},
+        {-1000, "failed", 1},
+        {ERR_NOTFOUND, "notfound", 3},
+        {ERR_EXISTS, "exists", 3},
     };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         assert_string_equal(err_name(all[i].code), all[i].name);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The fan-out: what is refused, what is written before what, how a batch settles, what an owner who
- * leaves early does not stop; and the request budget.
+ * leaves early does not stop; and what the request budget refuses.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -321,6 +321,31 @@ static void a_refused_event_sends_nothing(void **state)
     w_fini(w);
 }
 
+/* An intent that the ledger refuses costs its leg alone, and trading goes on. */
+static void a_refused_intent_refuses_its_leg(void **state)
+{
+    struct world *w = *state;
+    struct err e;
+    w_live(w, W_START);
+    struct batch *b = three(w);
+    w->fail_kind = EVENT_KIND_intent; /* the second of the three */
+    w->fail_after = w_events(w, intent) + 1;
+    w->fail_first = true;
+    assert_int_equal(batch_submit(b, w_done, w, &e), 0);
+    assert_int_equal(w->call_count, 2);
+    assert_true(batch_leg(b, 1)->refused);
+    assert_string_equal(batch_leg(b, 1)->rule, "journal");
+    assert_false(batch_leg(b, 0)->refused || batch_leg(b, 2)->refused);
+    assert_null(stream_broken(w->stream));
+    assert_false(exec_entries_stopped(w->exec));
+    w_answer(w, 0, VERDICT_ACCEPTED, "W1", NULL);
+    w_answer(w, 1, VERDICT_ACCEPTED, "W2", NULL);
+    w_turn(w);
+    assert_int_equal(w->done, 1);
+    batch_free(b);
+    w_fini(w);
+}
+
 static void a_full_disk_sends_nothing(void **state)
 {
     struct world *w = *state;
@@ -523,46 +548,6 @@ static void budget(void **state)
     w_fini(w);
 }
 
-/* The market's time is not known before the first feed: what was counted on another one is void. */
-static void budget_other_time(void **state)
-{
-    struct world *w = *state;
-    int64_t wait = 0;
-    w->config.budget_requests = 10;
-    w->config.budget_ms = 6000;
-    w_live(w, W_START);
-    while (exec_budget_take(w->exec, 0, false, NULL))
-        continue;
-    clock_virtual(&w->clock, W_START - 86400000, (W_START - 86400000) * 1000);
-    assert_true(exec_budget_take(w->exec, 0, false, NULL));
-    while (exec_budget_take(w->exec, 0, false, &wait))
-        continue;
-    assert_in_range(wait, 1, 6200);
-    w_fini(w);
-}
-
-/* No window of the budget's length ever holds more than the budget. */
-static void budget_window(void **state)
-{
-    struct world *w = *state;
-    int64_t given[4000];
-    size_t n = 0, first = 0;
-    w->config.budget_requests = 100;
-    w->config.budget_ms = 6000;
-    w_live(w, W_START);
-    for (int ms = 0; ms < 30000; ms += 10) {
-        clock_market_set(&w->clock, W_START + ms);
-        if (ms % 7000 < 6500) /* bursts */
-            while (exec_budget_take(w->exec, 0, false, NULL))
-                given[n++] = ms;
-        while (first < n && given[first] <= ms - 6000)
-            first++;
-        assert_true(n - first <= 90);
-    }
-    assert_true(n >= 3 * 90);
-    w_fini(w);
-}
-
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -577,6 +562,7 @@ int main(void)
         T(stopped_entries),
         T(bad_legs),
         T(a_refused_event_sends_nothing),
+        T(a_refused_intent_refuses_its_leg),
         T(a_full_disk_sends_nothing),
         T(an_owner_who_leaves),
         T(not_sent_verdicts),
@@ -585,8 +571,6 @@ int main(void)
         T(settle_first_and_deadline),
         T(granted_time_waits_for_done),
         T(budget),
-        T(budget_other_time),
-        T(budget_window),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -192,7 +192,7 @@ static void makes_folders(void **state)
     assert_int_equal(mode_of(in_dir("a/d")), 0700);
     assert_int_equal(file_replace(in_dir("a/plain"), "x", 1, 0600, NULL), 0);
     assert_int_equal(file_make_dirs(in_dir("a/plain"), &e), ERR_EXISTS);
-    assert_int_equal(file_make_dirs(in_dir("a/plain/b"), &e), ERR_IO);
+    assert_int_equal(file_make_dirs(in_dir("a/plain/b"), &e), ERR_INPUT);
     assert_int_equal(file_make_dirs("", &e), ERR_INPUT);
 }
 
@@ -218,6 +218,8 @@ static void a_lock_keeps_other_processes_out_until_it_is_gone(void **state)
     assert_int_equal(file_lock(path, &fd, NULL), 0);
     file_unlock(fd);
     assert_int_equal(file_lock(in_dir("none/lock"), &fd, &e), ERR_NOTFOUND);
+    assert_int_equal(file_replace(in_dir("plain"), "x", 1, 0600, NULL), 0);
+    assert_int_equal(file_lock(in_dir("plain/lock"), &fd, &e), ERR_INPUT);
     assert_int_equal(fd, -1);
 }
 

@@ -378,7 +378,7 @@ static void test_scripts(void **state)
             "\"n\" .. ctx.params.n } end }')\n"
             "f:close() heard = {}\n"
             "scripts.on_signal(function(s) heard[#heard + 1] = s.strategy .. s.reason .. "
-            "s.conditions end)\n"
+            "s.conditions .. s.time_ms end)\n"
             "scripts.on_stop(function(instance, why) heard[#heard + 1] = instance .. why end)\n"
             "assert(scripts.check { path = path, params = { n = 2 } })\n"
             "local none, err = scripts.check { path = path, params = { m = 2 } } assert(not none "
@@ -394,11 +394,12 @@ static void test_scripts(void **state)
     lua(w, code);
     for (int i = 0; i < 4; i++)
         loop_run_once(&w->loop, false);
-    lua(w, USE "assert(#heard == 2 and heard[1] == 'an3[]' and heard[2]:find('aprobe.lua:4: high', "
-               "1, true), heard[2])\n"
-               "h:unload() h:unload() assert(#require 'perigee.scripts'.list() == 0) "
-               "fails('unloaded', h.info, h)\n"
-               "collectgarbage()\n");
+    lua(w, USE
+        "assert(#heard == 2 and heard[1] == 'an3[]1000' and heard[2]:find('aprobe.lua:4: high', "
+        "1, true), heard[2])\n"
+        "h:unload() h:unload() assert(#require 'perigee.scripts'.list() == 0) "
+        "fails('unloaded', h.info, h)\n"
+        "collectgarbage()\n");
 }
 
 /* ---- a batch, over a venue that accepts on the next turn ---- */
@@ -407,6 +408,7 @@ struct fake {
     struct timer timer;
     struct venue_call *calls[8];
     int count;
+    int submits; /* ever */
 };
 
 static void fake_answer(void *arg)
@@ -427,6 +429,7 @@ static int fake_submit(struct venue *v, int account, struct venue_call *c, struc
     struct fake *f = (struct fake *)(void *)v;
     (void)account;
     (void)e;
+    f->submits++;
     f->calls[f->count++] = c;
     return timer_start_io(&f->timer, 0);
 }
@@ -448,7 +451,8 @@ static bool fake_ready(struct venue *v, int account)
 
 static void test_batch(void **state)
 {
-    static const struct venue_ops ops = {"fake", fake_submit, fake_withdraw, fake_ready};
+    static const struct venue_ops ops = {
+        .name = "fake", .submit = fake_submit, .withdraw = fake_withdraw, .ready = fake_ready};
     struct world *w = *state;
     struct err e = {0};
     struct fake fake = {.count = 0};
@@ -498,6 +502,37 @@ static void test_batch(void **state)
            "local f = done.refused assert(f.refused == 1 and f.legs[1].refused and f.legs[1].state "
            "== 'REFUSED')\n"
            "assert(done.all and done.need == true)\n");
+    /* A task that was cancelled before it submits sends nothing. */
+    int submits = fake.submits;
+    lua(w, USE "local task = require 'perigee.task' local t\n"
+               "event.emit('account_added', { account = 'A2', user = 'demo:a@b', broker = 'demo',\n"
+               "  currency = 'USD', leverage = 100, system = 's', group = 'g' })\n"
+               "exec.risk(function() return true end)\n"
+               "t = task.spawn(function() local b <close> = exec.batch {}\n"
+               "  assert(b:add { account = 'A2', canonical = 'BTCUSD', side = 'BUY', volume = "
+               "'0.01', price = 50000, stop = 49000, target = 51000 })\n"
+               "  t:cancel() local r, err = b:submit() cut = not r and err.code end)\n");
+    for (int i = 0; i < 20; i++)
+        loop_run_once(&w->loop, false);
+    lua(w, "assert(cut == 'cancelled', tostring(cut))");
+    assert_int_equal(fake.submits, submits);
+    /* exec is not entered again from inside of a policy. */
+    lua(w, USE "local task = require 'perigee.task' inside = {}\n"
+               "local kept = exec.batch {}\n"
+               "exec.risk(function()\n"
+               "  local function try(f, ...) inside[#inside + 1] = select(2, pcall(f, ...)) end\n"
+               "  try(exec.batch, {}) try(exec.close, 'A1', 'W1', 'x') try(kept.submit, kept)\n"
+               "  try(exec.edit, 'A1', 'W1', 1, 2) try(exec.observe_positions, 'A1', 0, {})\n"
+               "  try(exec.observe_closed, 'A1', 0, {}) try(exec.observe_balance, 'A1', {})\n"
+               "  return false, 'no', 'no' end)\n"
+               "task.spawn(function() local b <close> = exec.batch {}\n"
+               "  assert(b:add { account = 'A2', canonical = 'BTCUSD', side = 'BUY', volume = "
+               "'0.01', price = 50000, stop = 49000, target = 51000 })\n"
+               "  assert(b:submit()) kept:close() end)\n");
+    for (int i = 0; i < 20; i++)
+        loop_run_once(&w->loop, false);
+    lua(w, "assert(#inside == 7, #inside) for _, text in ipairs(inside) do\n"
+           "  assert(text:find('not allowed in a risk check or codec', 1, true), text) end\n");
     host_set_exec(w->host, NULL, NULL);
     timer_stop(&fake.timer);
     exec_free(x);
@@ -505,12 +540,37 @@ static void test_batch(void **state)
         USE "fails('closed', function() return #kept end) fails('not available', exec.batch, {})");
 }
 
+/* A loss is paid at the worse side of the conversion: 1 USD costs 1/1.00 EUR, not 1/1.25. */
+static void test_size_pays_the_spread(void **state)
+{
+    struct world *w = *state;
+    lua(w, USE FILL
+        "event.emit('account_added', { account = 'E1', user = 'demo:a@b', broker = 'demo',\n"
+        "  currency = 'EUR', leverage = 100, system = 's', group = 'g' })\n"
+        "event.emit('instrument', { venue = 'demo', symbol = 'EURUSD.', canonical = 'EURUSD',\n"
+        "  base = 'EUR', quote = 'USD', price_digits = 5, volume_digits = 2, volume_min = '0.01',\n"
+        "  volume_max = 100, volume_step = 0.01, contract_size = 100000, leverage = 0,\n"
+        "  stops_level = 0, commission = 0 })\n"
+        "event.emit('balance', { account = 'E1', balance = '10000', equity = '10000', margin = 0,\n"
+        "  free_margin = 10000, currency = 'EUR' })\n"
+        "ledger.mark('demo', 'EURUSD', 1.00, 1.25)\n"
+        "local ask = { account = 'E1', canonical = 'BTCUSD', side = 'BUY', price = '50000', stop = "
+        "49500, risk = 0.01 }\n"
+        "local s = assert(ledger.size(ask)) assert(s.volume == '0.2' and s.exact == true, "
+        "s.volume)\n"
+        /* A position without a mark: the equity is the broker's last figure, and that is said. */
+        "event.emit('position_opened', { account = 'E1', position = 'W9', symbol = 'BTCUSD.',\n"
+        "  side = 'BUY', volume = '0.01', price = '50000', opened = 1, ours = false })\n"
+        "ask.stop = 49000 s = assert(ledger.size(ask)) assert(s.exact == false)\n");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_event),       TEST(test_ledger), TEST(test_market),
-                                       TEST(test_ta_and_book), TEST(test_codec),  TEST(test_risk),
-                                       TEST(test_scripts),     TEST(test_batch)};
+    const struct CMUnitTest tests[] = {
+        TEST(test_event),       TEST(test_ledger), TEST(test_market),
+        TEST(test_ta_and_book), TEST(test_codec),  TEST(test_risk),
+        TEST(test_scripts),     TEST(test_batch),  TEST(test_size_pays_the_spread)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -131,7 +131,7 @@ static void test_run_file(void **state)
     assert_int_equal(run(&w, "syntax error here", NULL, &e), ERR_FAILED);
     assert_int_equal(run(&w, "\x1bLua", NULL, &e), ERR_FAILED); /* no bytecode */
     assert_non_null(strstr(e.message, "binary"));
-    assert_int_equal(host_run_file(w.host, "/nonexistent.lua", 0, NULL, NULL, &e), ERR_FAILED);
+    assert_int_equal(host_run_file(w.host, "/nonexistent.lua", 0, NULL, NULL, &e), ERR_INPUT);
     assert_int_equal(log_count(w.log, LOG_ERROR), 5);
     assert_int_equal(lua_gettop(w.host->L), 0);
     end(&w);

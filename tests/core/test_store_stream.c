@@ -20,6 +20,7 @@ struct seen {
     char log[2000];
     uint64_t sum;       /* the state: of the event numbers */
     uint64_t refuse;    /* the reducer fails at this number; 0: never */
+    int refuse_with;    /* ... with this code; 0: ERR_STATE */
     uint64_t answer_to; /* the subscriber emits two and commits at this number; 0: never */
     bool emit_inside;   /* the reducer tries to emit and to commit */
     int broken;         /* calls of on_broken */
@@ -47,7 +48,7 @@ static int reduce(void *arg, const struct event *ev, struct err *e)
 {
     struct seen *s = arg;
     if (ev->seq == s->refuse)
-        return err_set(e, ERR_STATE, "this cannot be");
+        return err_set(e, s->refuse_with ? s->refuse_with : ERR_STATE, "this cannot be");
     if (s->emit_inside) {
         struct event inner;
         char text[64];
@@ -211,8 +212,10 @@ static void test_refusals(void **state)
     assert_int_equal(on_disk(*state), 2);
 }
 
-static void test_reducer_fails(void **state)
+/* A new event that contradicts the state costs that event, not the trading. */
+static void test_reducer_refuses(void **state)
 {
+    static const int codes[] = {ERR_STATE, ERR_INPUT, ERR_LIMIT};
     struct seen s = {.refuse = 3};
     struct event ev;
     struct err e;
@@ -221,8 +224,61 @@ static void test_reducer_fails(void **state)
     assert_int_equal(stream_subscribe(s.stream, subscriber, &s), 0);
     emit(s.stream);
     emit(s.stream);
+    for (size_t i = 0; i < 3; i++) {
+        s.refuse_with = codes[i];
+        bench_event(&ev, 0, text);
+        assert_int_equal(stream_emit(s.stream, &ev, &e), codes[i]);
+        assert_string_equal(e.message, "event 3 (notice): this cannot be");
+        assert_int_equal(stream_seq(s.stream), 2);
+    }
+    assert_null(stream_broken(s.stream));
+    assert_int_equal(s.broken, 0);
+    s.refuse = 0;
+    assert_int_equal(emit(s.stream), 3); /* no number was used up */
+    assert_int_equal(stream_commit(s.stream, &e), 0);
+    assert_string_equal(s.log, "r1 r2 r3 s1 s2 s3 ");
+    stream_free(s.stream);
+    assert_int_equal(on_disk(*state), 3);
+    /* While folding every refusal is fatal: the journal is wrong. */
+    struct seen again = {.refuse = 2};
+    struct journal_config config = {*state, 0, JOURNAL_SYNC_OFF};
+    again.stream = stream_new(NULL, &e);
+    assert_int_equal(stream_reduce(again.stream, reduce, &again), 0);
+    assert_int_equal(stream_open(again.stream, &config, NULL, &e), ERR_STATE);
+    stream_free(again.stream);
+}
+
+/* The first reducer has applied what the second refuses: the state is no fold any more. */
+static void test_second_reducer_refuses(void **state)
+{
+    struct seen s = {.refuse = 1};
+    struct event ev;
+    struct err e;
+    char text[64];
+    struct journal_config config = {*state, 0, JOURNAL_SYNC_OFF};
+    s.stream = stream_new(NULL, &e);
+    assert_int_equal(stream_reduce(s.stream, reduce_later, &s), 0);
+    assert_int_equal(stream_reduce(s.stream, reduce, &s), 0);
+    assert_int_equal(stream_open(s.stream, &config, NULL, &e), 0);
     bench_event(&ev, 0, text);
     assert_int_equal(stream_emit(s.stream, &ev, &e), ERR_STATE);
+    assert_string_equal(s.log, "R1 ");
+    assert_non_null(stream_broken(s.stream));
+    stream_free(s.stream);
+}
+
+static void test_reducer_fails(void **state)
+{
+    struct seen s = {.refuse = 3, .refuse_with = ERR_NOMEM};
+    struct event ev;
+    struct err e;
+    char text[64];
+    start(&s, NULL, *state, JOURNAL_SYNC_OFF);
+    assert_int_equal(stream_subscribe(s.stream, subscriber, &s), 0);
+    emit(s.stream);
+    emit(s.stream);
+    bench_event(&ev, 0, text);
+    assert_int_equal(stream_emit(s.stream, &ev, &e), ERR_NOMEM);
     assert_string_equal(e.message, "event 3 (notice): this cannot be");
     assert_string_equal(stream_broken(s.stream), e.message);
     assert_int_equal(s.broken, 1);
@@ -379,9 +435,10 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
     const struct CMUnitTest tests[] = {
-        T(test_fold),     T(test_order),         T(test_subscriber_answers),
-        T(test_refusals), T(test_reducer_fails), T(test_disk_full),
-        T(test_stamps),   T(test_loop),          T(test_interval),
+        T(test_fold),          T(test_order),           T(test_subscriber_answers),
+        T(test_refusals),      T(test_reducer_refuses), T(test_second_reducer_refuses),
+        T(test_reducer_fails), T(test_disk_full),       T(test_stamps),
+        T(test_loop),          T(test_interval),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,6 +37,7 @@ struct fixture {
     /* what the codec does */
     const char *path, *method;
     bool no_encode, no_decode;
+    bool ends_session; /* encode takes the session away */
     enum verdict_kind verdict;
     int status;         /* that it saw */
     const char *broker; /* profile name that it saw */
@@ -51,6 +52,8 @@ static int encode(void *ctx, const char *broker, const struct order *o, const st
     (void)i;
     f->encoded++;
     assert_string_equal(broker, "demo");
+    if (f->ends_session)
+        assert_int_equal(remote_session_set(f->remote, 0, NULL, e), 0);
     if (f->no_encode)
         return err_set(e, ERR_INPUT, "cannot say that");
     snprintf(out->method, sizeof out->method, "%s", f->method);
@@ -250,6 +253,36 @@ static void prepared_ahead(void **state)
     assert_non_null(strstr(f->server.seen[3].head, "\r\n\r\n{\"id\":4}"));
     remote_venue_ops.prepare(f->venue, 7, &f->writes[4].call); /* no session: nothing happens */
     assert_int_equal(atomic_load(&f->server.executed), 4);
+    io_server_stop(&f->server);
+}
+
+/* What was prepared for an order that is not submitted is forgotten: its buffer is free again, and
+ * the bytes of a later order of the same id are its own. */
+static void prepared_in_vain(void **state)
+{
+    struct fixture *f = *state;
+    const struct io_step script[] = {{IO_ANSWER, IO_OK}, {IO_END, NULL}};
+    serve(f, script);
+    f->verdict = VERDICT_ACCEPTED;
+    remote_venue_ops.prepare(f->venue, 0, &f->writes[0].call);
+    assert_int_equal(f->encoded, 1);
+    assert_false(remote_venue_ops.withdraw(f->venue, 0, &f->writes[0].call));
+    (void)go(f, 0);
+    assert_int_equal(f->encoded, 2);
+    io_server_stop(&f->server);
+}
+
+/* The codec is a script: it may take away the session of the very order that it encodes. */
+static void a_codec_that_ends_the_session(void **state)
+{
+    struct fixture *f = *state;
+    const struct io_step script[] = {{IO_END, NULL}};
+    struct err e;
+    serve(f, script);
+    f->ends_session = true;
+    assert_int_equal(submit(f, 0, &e), ERR_STATE);
+    assert_string_equal(e.message, "no_session");
+    assert_int_equal(f->writes[0].done, 0);
     io_server_stop(&f->server);
 }
 
@@ -544,6 +577,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(what_goes_out),
         T(prepared_ahead),
+        T(prepared_in_vain),
+        T(a_codec_that_ends_the_session),
         T(limits_of_a_codec),
         T(a_codec_that_says_nothing_or_breaks),
         T(reset_after_execution_on_a_reused_connection),

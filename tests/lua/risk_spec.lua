@@ -11,7 +11,7 @@ local function leg(changes)
 end
 
 local function account(changes)
-  local a = { paused = false, exposure = 0, risk_money = 100, equity = 10000 }
+  local a = { paused = false, exposure = 0, risk_money = 100, equity = 10000, margin = 50, free_margin = 9000 }
   for key, value in pairs(changes or {}) do a[key] = value end
   return a
 end
@@ -127,12 +127,22 @@ describe("risk refuses a leg", function()
   end)
 end)
 
+describe("risk looks at the margin", function()
+  it("and refuses what binds more than is free, or what is not known", function()
+    assert.is_nil(rule(nil, account { margin = 9000, free_margin = 9000 }))
+    assert.equal("margin", rule(nil, account { margin = 9000.01, free_margin = 9000 }))
+    local unknown = account()
+    unknown.free_margin = nil
+    assert.equal("margin", rule(nil, unknown))
+  end)
+end)
+
 describe("risk's checks", function()
   it("have names of their own that do not change", function()
     local names = {}
     for i, check in ipairs(risk.checks) do names[i] = check.name end
     assert.same({ "trading_disabled", "account_paused", "no_stop", "no_target", "max_positions",
-      "max_position_size", "risk_per_trade" }, names)
+      "max_position_size", "margin", "risk_per_trade" }, names)
   end)
 end)
 
@@ -156,11 +166,11 @@ describe("risk takes a signal", function()
   end)
 
   it("only with price, stop and target", function()
-    for _, name in ipairs({ "price", "stop", "target" }) do
+    for _, missing in ipairs({ "price", "stop", "target" }) do
       local signal = { price = 100, stop = 99, target = 102 }
-      signal[name] = nil
-      local passes, rule = accepts(0, limits(), false, signal)
-      assert.same({ false, "no_" .. name }, { passes, rule })
+      signal[missing] = nil
+      local passes, name = accepts(0, limits(), false, signal)
+      assert.same({ false, "no_" .. missing }, { passes, name })
     end
   end)
 end)

@@ -3,10 +3,13 @@
 -- between the two (the basis) moves slowly, so the newest reference price plus the basis is the better guess,
 -- and the size of an order and the place of its stop depend on it.
 
+local clock = require "perigee.clock"
 local ledger = require "perigee.ledger"
 local market = require "perigee.market"
 
 local basis = {}
+
+local MAX_AGE = 30000 -- market ms
 
 ---@class perigee.Basis
 ---@field known table<string, { bid: number, ask: number }>
@@ -25,15 +28,18 @@ function Basis:observe(venue, canonical)
   local reference_bid, reference_ask = nil, nil
   if index then reference_bid, reference_ask = market.last_quote(index) end
   if not bid or not reference_bid then return end
-  self.known[venue .. "\0" .. canonical] = { bid = bid - reference_bid, ask = ask - reference_ask }
+  self.known[venue .. "\0" .. canonical] = { bid = bid - reference_bid, ask = ask - reference_ask,
+    at = clock.market_ms() }
 end
 
---- The broker's bid and ask as they should be now; the last quote where there is no reference; nil without any.
+--- The broker's bid and ask as they should be now; the last quote where there is no reference; nil without any, or
+--- when the broker has not been heard for MAX_AGE.
 ---@param venue string
 ---@param canonical string
 ---@return number|nil bid, number|nil ask
 function Basis:quote(venue, canonical)
   local offset = self.known[venue .. "\0" .. canonical]
+  if offset and clock.market_ms() - offset.at > MAX_AGE then return nil end
   local index = offset and market.symbol(canonical)
   if index then
     local bid, ask = market.last_quote(index)

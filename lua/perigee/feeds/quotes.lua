@@ -40,6 +40,7 @@ end
 ---@field canonical table<string, string>
 ---@field period integer   market ms
 ---@field on_marked fun()
+---@field rotate fun()      the next pick must be another session
 
 ---@param options perigee.QuotePoll
 function quotes.run(options)
@@ -56,6 +57,7 @@ function quotes.run(options)
     elseif err then
       if err.code == "cancelled" then return end
       log.warn("quotes", err.message)
+      options.rotate()
       if not task.sleep(err.retry_after_ms or 500, "io") then return end
     end
   end

@@ -93,6 +93,46 @@ function Feed:warm(timeframe, count)
   return #message.bars
 end
 
+local MOST_MISSED = 3600
+
+-- A second of history as prints that make the same bar: its open, the buyers at the high, the sellers at the low,
+-- its close.
+local function replay(self, bar)
+  local symbol, side, t = self.symbol, self.hello.side, math.tointeger(bar[1])
+  market.print(symbol, t, bar[2], 0, 0, side)
+  market.print(symbol, t + 1, bar[3], bar[7], 1, side)
+  market.print(symbol, t + 2, bar[4], bar[8], -1, side)
+  market.print(symbol, t + 3, bar[5], math.max(bar[6] - bar[7] - bar[8], 0), 0, side)
+end
+
+--- After a reconnection: delivers what was missed since `since` (market ms) from the feed's history, by whole
+--- seconds. err.code "gap": it is more than the history holds. Yields.
+---@param since integer|nil
+---@return integer|nil seconds, table|nil err
+function Feed:catch_up(since)
+  if not since then return 0 end
+  local first = -(-since // 1000) * 1000
+  local missed = (math.tointeger(self.hello.now) - first) // 1000
+  if missed <= 0 then return 0 end
+  if missed > MOST_MISSED then
+    return nil, { code = "gap", source = "reference", retry = "no",
+      message = ("the feed was lost for %d seconds, longer than its history"):format(missed) }
+  end
+  self.request = (self.request or 0) + 1
+  self.conn:send(('{"history":"1s","count":%d,"id":%d}'):format(missed, self.request))
+  local message, err = expect(self, "history", 10000)
+  if not message then return nil, err end
+  local count = 0
+  for _, bar in ipairs(message.bars) do
+    if bar[1] >= first then
+      replay(self, bar)
+      market.advance(math.tointeger(bar[1]) + 1000)
+      count = count + 1
+    end
+  end
+  return count
+end
+
 local function apply(self, message)
   local symbol, side = self.symbol, self.hello.side
   local prints, quotes, depth = market.print, market.quote, market.depth
@@ -135,7 +175,8 @@ end
 
 local function handle(self, message, on_end)
   if message.type ~= "data" then return false end
-  apply(self, message)
+  local ok, why = pcall(apply, self, message)
+  if not ok then return refused("the reference feed sent data that cannot be read: " .. tostring(why)) end
   follow(self)
   if message.ended and not self.ended then
     self.ended = true
@@ -155,7 +196,10 @@ end
 ---@param on_end fun()
 ---@return nil, table err
 function Feed:run(on_end)
-  for _, message in ipairs(self.pending) do handle(self, message, on_end) end
+  for _, message in ipairs(self.pending) do
+    local ok, err = handle(self, message, on_end)
+    if ok == nil then return nil, err end
+  end
   self.pending = {}
   if self.hello.ended then
     self.ended = true
@@ -170,7 +214,10 @@ function Feed:run(on_end)
     if not text then return nil, err end
     local message = json.decode(text)
     if type(message) ~= "table" then return refused("the reference feed sent something else than JSON") end
-    if handle(self, message, on_end) then
+    local granted
+    granted, err = handle(self, message, on_end)
+    if granted == nil then return nil, err end
+    if granted then
       task.settled()
       grant(self)
     end

@@ -16,6 +16,7 @@
 ---@field strength number
 ---@field reason string
 ---@field holding_ms integer 0: none
+---@field time_ms integer       market ms of what it was decided on
 ---@field conditions string JSON array
 ---@field plan string JSON object
 

@@ -11,7 +11,7 @@ local orchestrate = {}
 
 local sides = { OPEN_LONG = "BUY", OPEN_SHORT = "SELL" }
 
--- Loss at the stop of the legs that are being submitted, by account: what the risk check looks at.
+-- Loss at the stop and margin of the legs that are being submitted, by account: what the risk check looks at.
 local sized = {}
 
 --- Registers the risk check that every leg passes inside exec's submit.
@@ -19,9 +19,11 @@ local sized = {}
 function orchestrate.guard(limits)
   exec.risk(function(leg)
     local account = ledger.account(leg.account)
-    local equity = ledger.equity(leg.account)
+    local equity, bound = tonumber((ledger.equity(leg.account))) or 0, tonumber((ledger.margin(leg.account)))
+    local order = sized[leg.account] or {}
     return risk.check(leg, { paused = account.paused, exposure = ledger.exposure_count(leg.account),
-      risk_money = sized[leg.account], equity = tonumber(equity) or 0 }, limits)
+      risk_money = order.risk_money, margin = order.margin, equity = equity,
+      free_margin = bound and equity - bound }, limits)
   end)
 end
 
@@ -48,7 +50,7 @@ local function size(signal, account, side, limits, quotes)
     cap = limits.max_position_size }
   if not result then return nil, "sizing", err.message end
   if result.rule then return nil, result.rule, "no volume fits: " .. result.rule end
-  sized[account] = tonumber(result.risk_money)
+  sized[account] = { risk_money = tonumber(result.risk_money), margin = tonumber(result.margin) }
   return { account = account, canonical = signal.symbol, side = side, volume = result.volume, price = price,
     stop = stop, target = target, holding_ms = signal.holding_ms, plan = signal.plan }
 end

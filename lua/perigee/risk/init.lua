@@ -24,6 +24,8 @@ local risk = {}
 ---@field exposure integer   positions and entries in flight
 ---@field risk_money number|nil   loss at the stop, account currency, as sized
 ---@field equity number
+---@field margin number|nil       that the order binds, account currency
+---@field free_margin number|nil  equity less what positions and orders in flight bind
 
 --- Largest share of equity that a trade may ever risk, whatever the configuration says.
 risk.CEILING = 0.05
@@ -63,6 +65,12 @@ risk.checks = {
       return ("%s lots are more than %.14g"):format(leg.volume, limits.max_position_size)
     end
   end },
+  { name = "margin", check = function(_, account)
+    if not account.margin or not account.free_margin then return "the margin is not known" end
+    if account.margin > account.free_margin then
+      return ("%.2f of margin are more than the %.2f that are free"):format(account.margin, account.free_margin)
+    end
+  end },
   { name = "risk_per_trade", check = function(_, account, limits)
     if not account.risk_money then return "the loss at the stop is not known" end
     local most = math.min(limits.per_trade, risk.CEILING) * account.equity
@@ -93,7 +101,8 @@ function risk.accepts(signal, age_ms, limits, stopping)
   if stopping then return false, "entries_stopped", "no new entries are taken" end
   if not limits.trading_enabled then return false, "trading_disabled", "trading is switched off" end
   if age_ms > limits.max_signal_age * 1000 then
-    return false, "signal_age", ("the signal is %.1f s old"):format(age_ms / 1000)
+    return false, "signal_age", age_ms == math.huge and "the signal does not say when it was made"
+      or ("the signal is %.1f s old"):format(age_ms / 1000)
   end
   for _, name in ipairs({ "price", "stop", "target" }) do
     if not signal[name] then return false, "no_" .. name, "an entry needs price, stop and target" end
