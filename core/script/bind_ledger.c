@@ -340,6 +340,24 @@ static int exposure_count(lua_State *L)
     return 1;
 }
 
+/* standing(id) -> equity, bound margin (nil: a rate is missing), exposure count, paused: what a
+ * risk check looks at for each leg of a fan-out, as numbers and without a table. */
+static int standing(lua_State *L)
+{
+    struct ledger *l = ledger_of(L);
+    int account = domain_check_account(L, 1);
+    decimal d = decimal_raw(0);
+    (void)ledger_equity(l, account, &d);
+    lua_pushnumber(L, decimal_to_double(d));
+    if (ledger_margin(l, account, &d, NULL) == 0)
+        lua_pushnumber(L, decimal_to_double(d));
+    else
+        lua_pushnil(L);
+    lua_pushinteger(L, (lua_Integer)ledger_exposure_count(l, account));
+    lua_pushboolean(L, ledger_account_at(l, account)->paused);
+    return 4;
+}
+
 static int last_ids(lua_State *L)
 {
     struct ledger *l = ledger_of(L);
@@ -452,6 +470,7 @@ int luaopen_perigee_ledger(lua_State *L)
                                          {"quote", quote},
                                          {"entry_pending", entry_pending},
                                          {"exposure_count", exposure_count},
+                                         {"standing", standing},
                                          {"last_ids", last_ids},
                                          {"size", size},
                                          {NULL, NULL}};

@@ -26,10 +26,9 @@ exec.codec { encode = function(broker, order) return codec.encode(brokers[broker
 --- For batches that C made: the check of orchestrate.guard, with a loss at the stop that is given.
 function policy.guard_sized()
   exec.risk(function(leg)
-    local account = ledger.account(leg.account)
-    local equity = ledger.equity(leg.account)
-    return risk.check(leg, { paused = account.paused, exposure = ledger.exposure_count(leg.account),
-      risk_money = 100, equity = tonumber(equity) or 0 }, limits)
+    local equity, bound, exposure, paused = ledger.standing(leg.account)
+    return risk.check(leg, { paused = paused, exposure = exposure, risk_money = 100, margin = 100, equity = equity,
+      free_margin = bound and equity - bound }, limits)
   end)
   process.stop("done", 0)
 end

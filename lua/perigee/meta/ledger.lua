@@ -86,6 +86,10 @@ function ledger.entry_pending(account, canonical) end
 ---@param account string
 ---@return integer
 function ledger.exposure_count(account) end
+---@param account string
+---@return number equity, number|nil margin bound; nil: a rate is missing
+---@return integer exposure, boolean paused
+function ledger.standing(account) end
 ---@param ask perigee.SizeAsk
 ---@return { volume: string, risk_money: string, margin: string, rule: string|nil }|nil, perigee.Err|nil
 function ledger.size(ask) end

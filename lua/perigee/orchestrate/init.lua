@@ -18,12 +18,10 @@ local sized = {}
 ---@param limits perigee.RiskLimits
 function orchestrate.guard(limits)
   exec.risk(function(leg)
-    local account = ledger.account(leg.account)
-    local equity, bound = tonumber((ledger.equity(leg.account))) or 0, tonumber((ledger.margin(leg.account)))
+    local equity, bound, exposure, paused = ledger.standing(leg.account)
     local order = sized[leg.account] or {}
-    return risk.check(leg, { paused = account.paused, exposure = ledger.exposure_count(leg.account),
-      risk_money = order.risk_money, margin = order.margin, equity = equity,
-      free_margin = bound and equity - bound }, limits)
+    return risk.check(leg, { paused = paused, exposure = exposure, risk_money = order.risk_money,
+      margin = order.margin, equity = equity, free_margin = bound and equity - bound }, limits)
   end)
 end
 
