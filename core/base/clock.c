@@ -30,6 +30,8 @@ void clock_init(struct clock *c)
 void clock_scale(struct clock *c, int64_t market_ms, double speed)
 {
     assert(speed > 0 && isfinite(speed));
+    if (c->mode == CLOCK_VIRTUAL)
+        return;
     int64_t newest = c->mode == CLOCK_SCALED ? c->market : INT64_MIN;
     c->mode = CLOCK_SCALED;
     c->speed = speed;
@@ -40,7 +42,7 @@ void clock_scale(struct clock *c, int64_t market_ms, double speed)
 
 void clock_grant(struct clock *c, int64_t market_ms)
 {
-    if (c->mode == CLOCK_GRANTED && c->market > market_ms)
+    if (c->mode == CLOCK_VIRTUAL || (c->mode == CLOCK_GRANTED && c->market > market_ms))
         return;
     c->mode = CLOCK_GRANTED;
     c->market = market_ms;
@@ -51,19 +53,48 @@ void clock_virtual(struct clock *c, int64_t market_ms, int64_t wall_us)
     memset(c, 0, sizeof *c);
     c->mode = CLOCK_VIRTUAL;
     c->market = market_ms;
+    c->anchor_market = market_ms;
     c->wall_base = wall_us;
 }
 
 void clock_market_set(struct clock *c, int64_t market_ms)
 {
-    if (!clock_runs(c) && market_ms > c->market)
-        c->market = market_ms;
+    if (clock_runs(c) || market_ms <= c->market)
+        return;
+    c->market = market_ms;
+    if (c->mode == CLOCK_VIRTUAL) {
+        c->anchor_market = market_ms;
+        c->anchor_io = c->io;
+    }
 }
 
 void clock_io_advance(struct clock *c, int64_t ns)
 {
-    if (c->mode == CLOCK_VIRTUAL && ns > 0)
+    if (c->mode == CLOCK_VIRTUAL && ns > 0) {
         c->io += ns;
+        c->anchor_io += ns;
+    }
+}
+
+void clock_advance(struct clock *c, int64_t ns)
+{
+    if (c->mode == CLOCK_VIRTUAL && ns > 0) {
+        c->io += ns;
+        c->market = c->anchor_market + (c->io - c->anchor_io) / NS_PER_MS;
+    }
+}
+
+int64_t clock_io_at(const struct clock *c, int64_t market_ms)
+{
+    int64_t ns;
+    if (c->mode != CLOCK_VIRTUAL)
+        return INT64_MAX;
+    if (market_ms <= c->market)
+        return c->io;
+    if (__builtin_sub_overflow(market_ms, c->anchor_market, &ns) ||
+        __builtin_mul_overflow(ns, NS_PER_MS, &ns) || __builtin_add_overflow(ns, c->anchor_io, &ns))
+        return INT64_MAX;
+    return ns;
 }
 
 static int64_t kernel_ns(clockid_t id)

@@ -8,6 +8,10 @@
  *           clock_market_set moves it) or virtual.
  *   io      monotonic nanoseconds: time-outs and back-off. Always wall, except in virtual mode.
  * The market clock never goes back within a mode; a change of mode begins another market's time.
+ *
+ * Virtual time belongs to whoever made it virtual (a fault run, a test): it stands still until that
+ * one moves it, the loop by clock_advance, and nothing leaves the mode again. Code under test that
+ * scales or grants its clock, as an engine does when a feed tells it the time, changes nothing.
  */
 #ifndef PERIGEE_BASE_CLOCK_H
 #define PERIGEE_BASE_CLOCK_H
@@ -20,7 +24,7 @@ enum clock_mode { CLOCK_WALL, CLOCK_SCALED, CLOCK_GRANTED, CLOCK_VIRTUAL };
 struct clock {
     enum clock_mode mode;
     double speed;          /* market ms per wall ms; scaled mode only */
-    int64_t anchor_market; /* market ms at anchor_io; scaled mode only */
+    int64_t anchor_market; /* market ms at anchor_io; scaled and virtual mode */
     int64_t anchor_io;     /* io ns of the anchor */
     int64_t market;        /* market ms; granted and virtual: now; else the newest answer given */
     int64_t io;            /* io ns now; virtual mode only */
@@ -35,7 +39,11 @@ void clock_grant(struct clock *c, int64_t market_ms); /* granted mode, standing 
 void clock_virtual(struct clock *c, int64_t market_ms, int64_t wall_us);
 /* Granted and virtual: moves the market clock forward; an earlier time is ignored. */
 void clock_market_set(struct clock *c, int64_t market_ms);
-void clock_io_advance(struct clock *c, int64_t ns); /* virtual only */
+void clock_io_advance(struct clock *c, int64_t ns); /* virtual only: the market stands still */
+/* Virtual only: both clocks go on together, 1 ms of the market for each ms of io. */
+void clock_advance(struct clock *c, int64_t ns);
+/* Virtual only: io ns at which clock_advance brings the market to market_ms; INT64_MAX: never. */
+int64_t clock_io_at(const struct clock *c, int64_t market_ms);
 
 int64_t clock_market_ms(struct clock *c);
 int64_t clock_io_ns(const struct clock *c);

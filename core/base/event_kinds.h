@@ -10,7 +10,7 @@
 #define EVENT_KINDS(K) \
     K(1, engine_started, "the engine began") \
     K(2, engine_stopped, "the engine ended in order") \
-    K(3, user_added, "a broker login is known") \
+    K(3, user_added, "a broker login is known, first or changed") \
     K(4, account_added, "a trading account is known") \
     K(5, instrument, "contract data of a symbol at a venue, first seen or changed") \
     K(6, session_opened, "a login succeeded") \
@@ -42,7 +42,19 @@
     K(32, notice, "something an operator should read") \
     K(33, market_ended, "the market has no more data") \
     K(34, account_state, "whether an account may open") \
-    K(35, engine_ready, "sessions, history and strategies are there: trading begins")
+    K(35, engine_ready, "sessions, history and strategies are there: trading begins") \
+    K(36, user_removed, "a broker login was removed; its id is never used again") \
+    K(37, account_read, "positions and balance were read after a login: the account may open") \
+    K(38, batch_begun, "legs of a fan-out that stand or fall together; their intents follow") \
+    K(39, batch_decided, "what becomes of such legs: kept, or unwound") \
+    K(40, order_closing, "what an entry becomes is to be closed") \
+    K(41, leg_filled, "the position of a leg was seen: what was asked and what was got") \
+    K(42, command_begun, "an operator's command with a key begins; written before it does anything") \
+    K(43, pending_seen, "the broker shows a new pending order") \
+    K(44, pending_changed, "price, volume, stop or target of a pending order differ now") \
+    K(45, pending_cancelling, "a pending order is to be cancelled") \
+    K(46, pending_gone, "a pending order is not there any more") \
+    K(47, order_ambiguous, "more than one thing at the broker could be this order, or none any more")
 
 #define EVENT_FIELDS_engine_started(F) \
     F(engine_started, version, STRING, "program version") \
@@ -57,7 +69,12 @@
 
 #define EVENT_FIELDS_user_added(F) \
     F(user_added, user, STRING, "broker:e-mail") \
-    F(user_added, broker, STRING, "profile name")
+    F(user_added, broker, STRING, "profile name") \
+    F(user_added, id, U64, "of the vault") \
+    F(user_added, name, STRING, "what people call it") \
+    F(user_added, email, STRING, "") \
+    F(user_added, active, BOOL, "false: it is not logged in") \
+    F(user_added, broker_id, STRING, "the broker's own number, as the login needs it")
 
 #define EVENT_FIELDS_account_added(F) \
     F(account_added, account, STRING, "trading account id") \
@@ -66,7 +83,9 @@
     F(account_added, currency, STRING, "of the balance") \
     F(account_added, leverage, I64, "100 is 1:100") \
     F(account_added, system, STRING, "system uuid") \
-    F(account_added, group, STRING, "accounts treated alike")
+    F(account_added, group, STRING, "accounts treated alike") \
+    F(account_added, uuid, STRING, "the broker's name of the account") \
+    F(account_added, user_id, U64, "of its login")
 
 #define EVENT_FIELDS_instrument(F) \
     F(instrument, venue, STRING, "broker profile") \
@@ -82,25 +101,44 @@
     F(instrument, contract_size, DECIMAL, "units in a lot") \
     F(instrument, leverage, I64, "cap of the instrument; 0: the account's") \
     F(instrument, stops_level, I64, "least distance of stop and target, points") \
-    F(instrument, commission, DECIMAL, "per lot and side, account currency")
+    F(instrument, commission, DECIMAL, "per lot and side, account currency") \
+    F(instrument, type, STRING, "FOREX, CFD, FOREXCFD, or another word of the broker") \
+    F(instrument, session_open, BOOL, "could be traded when the list was read") \
+    F(instrument, hours, JSON, "[day, open, close] of each span; day 0 is Sunday, ms of the day") \
+    F(instrument, freeze_level, I64, "nearer to a level or price nothing is changed, points") \
+    F(instrument, point, DECIMAL, "price of one point as the broker counts") \
+    F(instrument, fixed_leverage, I64, "whatever the account's is; absent: none") \
+    F(instrument, swap_type, STRING, "how the swaps are counted") \
+    F(instrument, swap_buy, DECIMAL, "of a lot and night") \
+    F(instrument, swap_sell, DECIMAL, "of a lot and night") \
+    F(instrument, expires, TIME, "the contract ends then; absent: never")
 
 #define EVENT_FIELDS_session_opened(F) \
     F(session_opened, user, STRING, "") \
     F(session_opened, accounts, I64, "trading accounts in it") \
-    F(session_opened, expires, TIME, "token expiry")
+    F(session_opened, expires, TIME, "token expiry") \
+    F(session_opened, user_id, U64, "") \
+    F(session_opened, how, STRING, "login; resume: with the tokens of a former life; refresh: renewed from them")
 
 #define EVENT_FIELDS_session_renewed(F) \
     F(session_renewed, user, STRING, "") \
     F(session_renewed, expires, TIME, "token expiry") \
-    F(session_renewed, how, STRING, "refresh or login")
+    F(session_renewed, how, STRING, "refresh; login; kept: the old token is good after all") \
+    F(session_renewed, user_id, U64, "") \
+    F(session_renewed, session, U64, "number of its session_opened event")
 
 #define EVENT_FIELDS_session_failed(F) \
     F(session_failed, user, STRING, "") \
     F(session_failed, code, STRING, "stable code") \
-    F(session_failed, reason, STRING, "one sentence")
+    F(session_failed, reason, STRING, "one sentence") \
+    F(session_failed, user_id, U64, "") \
+    F(session_failed, session, U64, "number of its session_opened event; 0: it never opened")
 
 #define EVENT_FIELDS_session_closed(F) \
-    F(session_closed, user, STRING, "")
+    F(session_closed, user, STRING, "") \
+    F(session_closed, reason, STRING, "operator, deactivated, removed") \
+    F(session_closed, user_id, U64, "") \
+    F(session_closed, session, U64, "number of its session_opened event")
 
 #define EVENT_FIELDS_script_loaded(F) \
     F(script_loaded, name, STRING, "") \
@@ -142,7 +180,8 @@
     F(signal, strength, DOUBLE, "0..1") \
     F(signal, reason, STRING, "") \
     F(signal, conditions, JSON, "name, value, threshold, source, pass of each") \
-    F(signal, plan, JSON, "exit plan")
+    F(signal, plan, JSON, "exit plan") \
+    F(signal, who, STRING, "operator who gave it; absent: a strategy")
 
 #define EVENT_FIELDS_signal_refused(F) \
     F(signal_refused, signal, U64, "") \
@@ -160,19 +199,21 @@
     F(intent, batch, U64, "fan-out id; 0: alone") \
     F(intent, signal, U64, "") \
     F(intent, account, STRING, "") \
-    F(intent, op, STRING, "open, close, close_partial, edit") \
+    F(intent, op, STRING, "open, close, close_partial, edit, pending, pending_edit, cancel") \
     F(intent, symbol, STRING, "as the venue spells it") \
     F(intent, side, STRING, "BUY or SELL, of the position") \
     F(intent, volume, DECIMAL, "lots") \
-    F(intent, price, DECIMAL, "reference price") \
+    F(intent, price, DECIMAL, "reference price; of a pending order its activation price") \
     F(intent, stop, DECIMAL, "0: none") \
     F(intent, target, DECIMAL, "0: none") \
-    F(intent, position, STRING, "for close and edit") \
+    F(intent, position, STRING, "for close and edit; of a pending order its id, for edit and cancel") \
     F(intent, tag, I64, "-1: none; else the last digits of stop and target") \
-    F(intent, reason, STRING, "exit reason for a close") \
+    F(intent, reason, STRING, "exit reason for a close or cancel") \
     F(intent, attempt, I64, "1 for the first") \
     F(intent, plan, JSON, "exit plan") \
-    F(intent, holding_ms, I64, "longest holding by the exit plan, market ms; 0: none")
+    F(intent, holding_ms, I64, "longest holding by the exit plan, market ms; 0: none") \
+    F(intent, type, STRING, "LIMIT or STOP, of a pending order") \
+    F(intent, replaces, U64, "the absent entry that this one stands in for; 0: none")
 
 #define EVENT_FIELDS_order_sent(F) \
     F(order_sent, order, U64, "") \
@@ -204,7 +245,7 @@
 #define EVENT_FIELDS_order_adopted(F) \
     F(order_adopted, order, U64, "") \
     F(order_adopted, position, STRING, "") \
-    F(order_adopted, by, STRING, "stops, shape or closed")
+    F(order_adopted, by, STRING, "tag, stops, shape, closed, operator, id")
 
 #define EVENT_FIELDS_batch_done(F) \
     F(batch_done, batch, U64, "") \
@@ -234,19 +275,21 @@
     F(position_opened, opened, TIME, "") \
     F(position_opened, ours, BOOL, "opened by an order of ours") \
     F(position_opened, plan, JSON, "exit plan") \
-    F(position_opened, holding_ms, I64, "longest holding by the exit plan, market ms; 0: none")
+    F(position_opened, holding_ms, I64, "longest holding by the exit plan, market ms; 0: none") \
+    F(position_opened, who, STRING, "order, pending or hand")
 
 #define EVENT_FIELDS_position_changed(F) \
     F(position_changed, account, STRING, "") \
     F(position_changed, position, STRING, "") \
     F(position_changed, volume, DECIMAL, "") \
     F(position_changed, stop, DECIMAL, "") \
-    F(position_changed, target, DECIMAL, "")
+    F(position_changed, target, DECIMAL, "") \
+    F(position_changed, who, STRING, "edit: a write of ours; hand: somebody else")
 
 #define EVENT_FIELDS_position_closing(F) \
     F(position_closing, account, STRING, "") \
     F(position_closing, position, STRING, "") \
-    F(position_closing, reason, STRING, "opposite, time, end, manual") \
+    F(position_closing, reason, STRING, "opposite, time, end, manual, unwind") \
     F(position_closing, volume, DECIMAL, "0: all")
 
 #define EVENT_FIELDS_position_closed(F) \
@@ -286,7 +329,9 @@
     F(command, name, STRING, "") \
     F(command, args, JSON, "secrets as ***") \
     F(command, ok, BOOL, "") \
-    F(command, reason, STRING, "")
+    F(command, reason, STRING, "") \
+    F(command, key, STRING, "idempotency key of the request; absent: none") \
+    F(command, answer, JSON, "what was answered, when there is a key")
 
 #define EVENT_FIELDS_notice(F) \
     F(notice, level, STRING, "info, warn, error") \
@@ -308,6 +353,104 @@
     F(engine_ready, clock, STRING, "wall, scaled, granted or virtual") \
     F(engine_ready, market, STRING, "what the market is made of")
 
+#define EVENT_FIELDS_user_removed(F) \
+    F(user_removed, user, STRING, "broker:e-mail") \
+    F(user_removed, id, U64, "of the vault")
+
+#define EVENT_FIELDS_account_read(F) \
+    F(account_read, account, STRING, "") \
+    F(account_read, session, U64, "number of its session_opened event")
+
+#define EVENT_FIELDS_batch_begun(F) \
+    F(batch_begun, batch, U64, "intents of this batch that follow belong to it, up to the next one") \
+    F(batch_begun, signal, U64, "") \
+    F(batch_begun, group, STRING, "group of accounts; absent: those without a policy of their own") \
+    F(batch_begun, policy, STRING, "all_or_none or quorum") \
+    F(batch_begun, quorum, I64, "least accepted legs; 0: all") \
+    F(batch_begun, legs, I64, "accounts that the signal goes to") \
+    F(batch_begun, deadline_ms, I64, "io ms from submit in which a quorum must be reached")
+
+#define EVENT_FIELDS_batch_decided(F) \
+    F(batch_decided, batch, U64, "") \
+    F(batch_decided, signal, U64, "") \
+    F(batch_decided, group, STRING, "") \
+    F(batch_decided, outcome, STRING, "kept; or unwound: all that its legs become is to be closed") \
+    F(batch_decided, reason, STRING, "") \
+    F(batch_decided, accepted, I64, "legs at the decision") \
+    F(batch_decided, failed, I64, "rejected, not sent or proven absent") \
+    F(batch_decided, open, I64, "in flight or UNKNOWN") \
+    F(batch_decided, first, U64, "lowest order id of its legs") \
+    F(batch_decided, last, U64, "highest order id of its legs")
+
+#define EVENT_FIELDS_order_closing(F) \
+    F(order_closing, order, U64, "an entry") \
+    F(order_closing, account, STRING, "") \
+    F(order_closing, reason, STRING, "exit reason")
+
+#define EVENT_FIELDS_leg_filled(F) \
+    F(leg_filled, batch, U64, "") \
+    F(leg_filled, signal, U64, "") \
+    F(leg_filled, order, U64, "") \
+    F(leg_filled, account, STRING, "") \
+    F(leg_filled, symbol, STRING, "as the venue spells it") \
+    F(leg_filled, side, STRING, "") \
+    F(leg_filled, volume, DECIMAL, "lots of the position") \
+    F(leg_filled, asked, DECIMAL, "reference price of the order") \
+    F(leg_filled, executed, DECIMAL, "open price of the position") \
+    F(leg_filled, slippage, I64, "points; above 0: worse than asked") \
+    F(leg_filled, queued_us, I64, "from intent to the first byte") \
+    F(leg_filled, latency_us, I64, "first byte to the answer; 0: adopted from a list")
+
+#define EVENT_FIELDS_command_begun(F) \
+    F(command_begun, who, STRING, "") \
+    F(command_begun, name, STRING, "") \
+    F(command_begun, key, STRING, "idempotency key of the request") \
+    F(command_begun, digest, STRING, "of name and arguments: the same key is not taken for another request")
+
+#define EVENT_FIELDS_pending_seen(F) \
+    F(pending_seen, account, STRING, "") \
+    F(pending_seen, pending, STRING, "broker id") \
+    F(pending_seen, order, U64, "0: not ours") \
+    F(pending_seen, signal, U64, "") \
+    F(pending_seen, symbol, STRING, "") \
+    F(pending_seen, side, STRING, "") \
+    F(pending_seen, type, STRING, "LIMIT or STOP") \
+    F(pending_seen, volume, DECIMAL, "") \
+    F(pending_seen, price, DECIMAL, "activation price") \
+    F(pending_seen, stop, DECIMAL, "") \
+    F(pending_seen, target, DECIMAL, "") \
+    F(pending_seen, created, TIME, "") \
+    F(pending_seen, ours, BOOL, "created by an order of ours") \
+    F(pending_seen, who, STRING, "order or hand")
+
+#define EVENT_FIELDS_pending_changed(F) \
+    F(pending_changed, account, STRING, "") \
+    F(pending_changed, pending, STRING, "") \
+    F(pending_changed, volume, DECIMAL, "") \
+    F(pending_changed, price, DECIMAL, "") \
+    F(pending_changed, stop, DECIMAL, "") \
+    F(pending_changed, target, DECIMAL, "") \
+    F(pending_changed, who, STRING, "edit: a write of ours; hand: somebody else") \
+    F(pending_changed, order, U64, "that created it; 0: not ours")
+
+#define EVENT_FIELDS_pending_cancelling(F) \
+    F(pending_cancelling, account, STRING, "") \
+    F(pending_cancelling, pending, STRING, "") \
+    F(pending_cancelling, reason, STRING, "manual, end, expired")
+
+#define EVENT_FIELDS_pending_gone(F) \
+    F(pending_gone, account, STRING, "") \
+    F(pending_gone, pending, STRING, "") \
+    F(pending_gone, order, U64, "that created it; 0: not ours") \
+    F(pending_gone, reason, STRING, "triggered, cancelled or hand") \
+    F(pending_gone, position, STRING, "that it became")
+
+#define EVENT_FIELDS_order_ambiguous(F) \
+    F(order_ambiguous, order, U64, "") \
+    F(order_ambiguous, account, STRING, "") \
+    F(order_ambiguous, symbol, STRING, "") \
+    F(order_ambiguous, candidates, JSON, "ids at the broker that could be it; []: none any more")
+
 /* clang-format on */
 
 #define EVENT_ENUM_KIND(number, name, text) EVENT_KIND_##name = number,
@@ -315,8 +458,8 @@ enum event_kind { EVENT_KINDS(EVENT_ENUM_KIND) };
 #undef EVENT_ENUM_KIND
 
 #define EVENT_ENUM_FIELD(kind, field, type, text) F_##kind##_##field,
-#define EVENT_ENUM_FIELDS(number, name, text) \
-    enum event_fields_##name { EVENT_FIELDS_##name(EVENT_ENUM_FIELD) F_##name##_COUNT };
+#define EVENT_ENUM_FIELDS(number, name, text)                                                      \
+    enum event_fields_##name{EVENT_FIELDS_##name(EVENT_ENUM_FIELD) F_##name##_COUNT};
 EVENT_KINDS(EVENT_ENUM_FIELDS)
 #undef EVENT_ENUM_FIELDS
 #undef EVENT_ENUM_FIELD

@@ -129,3 +129,23 @@ int rng_secure(void *out, uint64_t length)
     }
     return 0;
 }
+
+void rng_bytes(struct rng *r, void *out, uint64_t length)
+{
+    unsigned char *p = out;
+    while (length > 0) {
+        uint64_t word = rng_next(r);
+        for (unsigned i = 0; i < 8 && length > 0; i++, length--) {
+            *p++ = (unsigned char)(word >> (8 * i)); /* the same on every machine */
+        }
+    }
+}
+
+int rng_secret(struct rng *replay, void *out, uint64_t length)
+{
+    if (replay == NULL) {
+        return rng_secure(out, length);
+    }
+    rng_bytes(replay, out, length);
+    return 0;
+}

@@ -23,5 +23,9 @@ double rng_exponential(struct rng *r, double mean);
 
 /* Bytes from the kernel, for tokens and keys; never for anything that must replay. 0 or ERR_IO. */
 int rng_secure(void *out, uint64_t length);
+void rng_bytes(struct rng *r, void *out, uint64_t length);
+/* The same as rng_secure, or from `replay` when there is one: in runs under virtual time even
+ * tokens and nonces must come out alike each time. Real processes have none. */
+int rng_secret(struct rng *replay, void *out, uint64_t length);
 
 #endif

@@ -21,6 +21,7 @@ static const struct cli_option *find(const struct cli_verb *verb, const char *na
     return NULL;
 }
 
+/* A flag's key may bring its value: "office.enabled=false". */
 static int add_override(struct cli_args *out, const char *key, const char *value)
 {
     size_t n = strlen(key) + strlen(value) + 2;
@@ -30,7 +31,10 @@ static int add_override(struct cli_args *out, const char *key, const char *value
         fprintf(stderr, "perigee: too many options\n");
         return EXIT_USAGE;
     }
-    snprintf(text, n, "%s=%s", key, value);
+    if (strchr(key, '='))
+        snprintf(text, n, "%s", key);
+    else
+        snprintf(text, n, "%s=%s", key, value);
     out->overrides[out->override_count++] = text;
     return 0;
 }

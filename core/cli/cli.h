@@ -14,7 +14,8 @@
 struct cli_option {
     const char *name;  /* "--data-dir" */
     const char *key;   /* configuration key that it sets; NULL: the verb reads it itself */
-    const char *value; /* what it takes, for the help ("DIR"); NULL: a switch, sets "true" */
+    const char *value; /* what it takes, for the help ("DIR"); NULL: a switch, which sets "true", or
+                          what the key brings: "office.enabled=false" */
     const char *text;  /* one line */
 };
 
@@ -26,8 +27,8 @@ struct cli_verb {
     int (*run)(int argc, char **argv); /* argv[0] is the verb */
 };
 
-extern const struct cli_verb verb_run, verb_sim, verb_engine, verb_lua, verb_journal,
-    verb_show_config;
+extern const struct cli_verb verb_run, verb_sim, verb_engine, verb_office, verb_lua, verb_journal,
+    verb_show_config, verb_sim_control, verb_plan, verb_probe, verb_simtest;
 
 struct cli_args {
     const char *config;                       /* --config */

@@ -7,8 +7,9 @@
 
 #include "cli/cli.h"
 
-static const struct cli_verb *const verbs[] = {&verb_run, &verb_sim,     &verb_engine,
-                                               &verb_lua, &verb_journal, &verb_show_config};
+static const struct cli_verb *const verbs[] = {
+    &verb_run,     &verb_sim,  &verb_sim_control, &verb_engine,      &verb_office, &verb_lua,
+    &verb_journal, &verb_plan, &verb_probe,       &verb_show_config, &verb_simtest};
 /* Answered here; no verb of their own file. */
 static const struct cli_option no_options[] = {{NULL, NULL, NULL, NULL}};
 static const struct cli_verb builtin[] = {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * run, sim and engine: options to configuration keys, then the process.
+ * run, sim, engine and office: options to configuration keys, then the process.
  */
 #include <stdio.h>
 #include <string.h>
@@ -45,8 +45,12 @@ static const struct cli_option run_options[] = {
     {"--config", "", "FILE", "configuration file (perigee.lua when there is one)"},
     MARKET_OPTIONS,
     {"--exit-at-end", "run.exit_at_end", NULL, "leave when the tape has ended"},
+    {"--chaos", "paper.chaos", "NAME", "what goes wrong at the paper broker: docs/rehearsal.md"},
+    {"--control", "paper.control", "HOST:PORT", "control port of the paper broker (loopback)"},
     {"--for", "run.seconds", "SECONDS", "leave after so many seconds of the wall clock"},
     {"--summary", "run.summary", "F.json", "write a summary at the end"},
+    {"--listen", "office.listen", "HOST:PORT", "address of the dashboard (default 127.0.0.1:7373)"},
+    {"--no-office", "office.enabled=false", NULL, "without database and dashboard"},
     {"--live", "run.live", NULL, "trade at real brokers (needs armed accounts)"},
     {NULL, NULL, NULL, NULL}};
 
@@ -58,15 +62,20 @@ static int run(int argc, char **argv)
 const struct cli_verb verb_run = {
     "run",
     "[--config F] [--data-dir D] [--tape F | --seed N] [--speed X|max] [--accounts N]\n"
-    "            [--exit-at-end | --for SECONDS] [--summary F.json] [--live]",
-    "Starts everything on this machine: paper broker and engine. Paper is the default.",
+    "            [--chaos NAME] [--exit-at-end | --for SECONDS] [--summary F.json]\n"
+    "            [--listen HOST:PORT | --no-office] [--live]",
+    "Starts everything on this machine: database, paper broker, engine and office. Paper is the "
+    "default.",
     run_options, run};
 
 static const struct cli_option sim_options[] = {
     {"--config", "", "FILE", "configuration file (perigee.lua when there is one)"},
     {"--listen", "paper.listen", "HOST:PORT", "address to serve (default 127.0.0.1:0, any port)"},
     MARKET_OPTIONS,
-    {"--profile", "paper.profile", "a,b,...", "strings, cookie=required|optional"},
+    {"--profile", "paper.profile", "a,b,...", "how it speaks: docs/simulator.md"},
+    {"--model", "paper.model", "F.json", "how it treats orders: docs/simulator.md"},
+    {"--chaos", "paper.chaos", "NAME", "what goes wrong: docs/rehearsal.md (default calm)"},
+    {"--control", "paper.control", "HOST:PORT", "control port for perigee sim-control (loopback)"},
     {"--credentials", "paper.credentials", "F.json", "where the demo logins are written"},
     {NULL, NULL, NULL, NULL}};
 
@@ -78,7 +87,8 @@ static int sim(int argc, char **argv)
 const struct cli_verb verb_sim = {
     "sim",
     "--listen HOST:PORT [--data-dir D] [--tape F | --seed N] [--speed X|max]\n"
-    "            [--accounts N] [--profile a,b,...] [--credentials F.json]",
+    "            [--accounts N] [--profile a,b,...] [--chaos NAME] [--control HOST:PORT]\n"
+    "            [--credentials F.json]",
     "Serves the paper broker: the Match-Trader Platform API and a reference stream.", sim_options,
     sim};
 
@@ -99,3 +109,20 @@ static int engine(int argc, char **argv)
 const struct cli_verb verb_engine = {
     "engine", "[--config F] [--data-dir D] [--broker HOST:PORT] [--credentials F.json]",
     "Runs the engine alone, against a broker that is there already.", engine_options, engine};
+
+static const struct cli_option office_options[] = {
+    {"--config", "", "FILE", "configuration file (perigee.lua when there is one)"},
+    {"--data-dir", "data.dir", "DIR", "folder of all state (default var)"},
+    {"--listen", "office.listen", "HOST:PORT", "address of the dashboard (default 127.0.0.1:7373)"},
+    {"--supervised", "office.supervised", NULL, "stop when standard input closes"},
+    {NULL, NULL, NULL, NULL}};
+
+static int office(int argc, char **argv)
+{
+    return start(&verb_office, "perigee.server.main", argc, argv, office_main);
+}
+
+const struct cli_verb verb_office = {
+    "office", "[--config F] [--data-dir D] [--listen HOST:PORT]",
+    "Serves dashboard, REST and WebSockets, and writes the history, beside an engine.",
+    office_options, office};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua, show-config and journal: verbs that run in the foreground and end.
+ * lua, sim-control, plan, show-config and journal: verbs that run in the foreground and end.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,12 +15,9 @@
 
 static const struct cli_option no_options[] = {{NULL, NULL, NULL, NULL}};
 
-static int lua(int argc, char **argv)
+/* Runs a file with its arguments; what it returns is the exit code. */
+static int run_file(const char *path, int argc, char **argv)
 {
-    if (argc < 2 || strcmp(argv[1], "--help") == 0) {
-        cli_help(&verb_lua);
-        return argc < 2 ? EXIT_USAGE : 0;
-    }
     struct process p;
     struct process_options options = {0};
     struct err e = {0};
@@ -28,7 +25,7 @@ static int lua(int argc, char **argv)
         return process_fail(&e);
     lua_Integer result = 0;
     int code = 0;
-    if (host_run_file(p.host, argv[1], argc - 2, argv + 2, &result, &e))
+    if (host_run_file(p.host, path, argc, argv, &result, &e))
         code = process_fail(&e);
     else
         code = (int)(result & 0xff);
@@ -36,9 +33,45 @@ static int lua(int argc, char **argv)
     return code;
 }
 
+static int lua(int argc, char **argv)
+{
+    if (argc < 2 || strcmp(argv[1], "--help") == 0) {
+        cli_help(&verb_lua);
+        return argc < 2 ? EXIT_USAGE : 0;
+    }
+    return run_file(argv[1], argc - 2, argv + 2);
+}
+
 const struct cli_verb verb_lua = {
     "lua", "FILE [ARGS...]", "Runs a Lua script with all modules of Perigee (perigee.ta, ...).",
     no_options, lua};
+
+/* Its verbs and their help are in the file. */
+static int sim_control(int argc, char **argv)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/lua/perigee/simulator/control/client.lua", process_home());
+    return run_file(path, argc - 1, argv + 1);
+}
+
+const struct cli_verb verb_sim_control = {
+    "sim-control", "[--data-dir D] VERB [WORD...] [--name VALUE...]",
+    "Changes a paper broker that runs with --control: faults, prices, trades by hand.", no_options,
+    sim_control};
+
+static int plan(int argc, char **argv)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/lua/perigee/plan/verb.lua", process_home());
+    return run_file(path, argc - 1, argv + 1);
+}
+
+const struct cli_verb verb_plan = {
+    "plan",
+    "[--config F] [--data-dir D] [--broker NAME] [--accounts N] [--users N]\n"
+    "            [--busy N] [--pending N] [--json]",
+    "Prints what the reads of each broker cost and whether they fit into its request budget.",
+    no_options, plan};
 
 static const struct cli_option config_options[] = {
     {"--config", "", "FILE", "configuration file (perigee.lua when there is one)"},

@@ -4,6 +4,7 @@
  */
 #include "engine/child.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
 #include <signal.h>
@@ -18,6 +19,7 @@
 
 #define CHILD_META "perigee.child"
 #define CHILD_MAX_ARGS 64
+#define CHILD_MAX_ENV 64
 #define CHILD_MAX_LINES (1u << 20) /* bytes of unread output that are kept */
 
 /* Lives until the process has ended, its pipes are closed and Lua has let go. */
@@ -266,25 +268,60 @@ static struct child *child_new(struct loop *loop, bool with_stdin)
     return c;
 }
 
-static int start(struct child *c, char **argv, int log_fd)
+/* What a process is started with, from the table at index 1. Texts are anchored on the stack. */
+struct spawn {
+    char *argv[CHILD_MAX_ARGS + 2];
+    const char *cwd;
+    char **env; /* NULL: this process's own */
+    int log_fd;
+    bool stderr_lines;
+};
+
+/* One pipe for both outputs, so that their lines keep their order. both[1] is the process's end. */
+static int join_outputs(struct child *c, int both[2])
+{
+    if (pipe2(both, O_CLOEXEC))
+        return uv_translate_sys_error(errno);
+    int rc = uv_pipe_open(&c->out, both[0]);
+    if (rc) {
+        close(both[0]);
+        close(both[1]);
+        both[1] = -1;
+    }
+    return rc;
+}
+
+static int start(struct child *c, const struct spawn *s)
 {
     uv_stdio_container_t stdio[3] = {{.flags = UV_IGNORE}};
     if (c->in_open) {
         stdio[0].flags = UV_CREATE_PIPE | UV_READABLE_PIPE;
         stdio[0].data.stream = (uv_stream_t *)&c->in;
     }
+    int both[2] = {-1, -1};
+    int rc = 0;
     stdio[1].flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE;
     stdio[1].data.stream = (uv_stream_t *)&c->out;
     stdio[2].flags = UV_INHERIT_FD;
-    stdio[2].data.fd = log_fd;
+    stdio[2].data.fd = s->log_fd;
+    if (s->stderr_lines && (rc = join_outputs(c, both)) == 0) {
+        stdio[1].flags = UV_INHERIT_FD;
+        stdio[1].data.fd = stdio[2].data.fd = both[1];
+    }
+    if (rc)
+        return rc;
     uv_process_options_t options = {.exit_cb = on_exit_status,
-                                    .file = argv[0],
-                                    .args = argv,
+                                    .file = s->argv[0],
+                                    .args = (char **)(uintptr_t)s->argv,
+                                    .cwd = s->cwd,
+                                    .env = s->env,
                                     .flags = UV_PROCESS_DETACHED,
                                     .stdio_count = 3,
                                     .stdio = stdio};
     c->process.data = c;
-    int rc = uv_spawn(&c->loop->uv, &c->process, &options);
+    rc = uv_spawn(&c->loop->uv, &c->process, &options);
+    if (both[1] >= 0)
+        close(both[1]);
     c->open_handles++; /* even a failed spawn leaves an initialised handle */
     if (rc) {
         uv_close((uv_handle_t *)&c->process, on_closed);
@@ -294,39 +331,89 @@ static int start(struct child *c, char **argv, int log_fd)
     return uv_read_start((uv_stream_t *)&c->out, on_alloc, on_read);
 }
 
+/* Leaves the arguments' strings on the stack. */
+static void read_args(lua_State *L, struct spawn *s)
+{
+    lua_getfield(L, 1, "file");
+    s->argv[0] = (char *)(uintptr_t)luaL_checkstring(L, -1);
+    lua_getfield(L, 1, "args");
+    int at = lua_gettop(L);
+    int count = lua_istable(L, at) ? (int)lua_rawlen(L, at) : 0;
+    luaL_argcheck(L, count <= CHILD_MAX_ARGS, 1, "too many arguments");
+    luaL_checkstack(L, count + 8, "arguments of a process");
+    for (int i = 1; i <= count; i++) {
+        lua_rawgeti(L, at, i);
+        s->argv[i] = (char *)(uintptr_t)luaL_checkstring(L, -1);
+    }
+    s->argv[count + 1] = NULL;
+}
+
+/* env: this process's environment, with the table's names replaced or added. The array and the
+ * strings are userdata and Lua's own, anchored on the stack. */
+static void read_env(lua_State *L, struct spawn *s)
+{
+    size_t own = 0, extra = 0, n = 0;
+    lua_getfield(L, 1, "env");
+    int at = lua_gettop(L);
+    if (lua_isnil(L, at))
+        return;
+    luaL_checktype(L, at, LUA_TTABLE);
+    while (environ[own])
+        own++;
+    for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1))
+        extra++;
+    luaL_argcheck(L, extra <= CHILD_MAX_ENV, 1, "too many names in env");
+    luaL_checkstack(L, (int)extra + 8, "environment of a process");
+    char **env = lua_newuserdatauv(L, (own + extra + 1) * sizeof *env, 0);
+    for (size_t i = 0; i < own; i++) {
+        const char *equals = strchr(environ[i], '=');
+        lua_pushlstring(L, environ[i], equals ? (size_t)(equals - environ[i]) : 0);
+        if (lua_rawget(L, at) == LUA_TNIL)
+            env[n++] = environ[i];
+        lua_pop(L, 1);
+    }
+    lua_pushnil(L);
+    while (lua_next(L, at)) {
+        luaL_argcheck(L, lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TSTRING, 1,
+                      "env holds names and texts");
+        lua_pushfstring(L, "%s=%s", lua_tostring(L, -2), lua_tostring(L, -1));
+        env[n++] = (char *)(uintptr_t)lua_tostring(L, -1);
+        lua_replace(L, -2); /* the text stays below the key, which goes on */
+        lua_insert(L, -2);
+    }
+    env[n] = NULL;
+    s->env = env;
+}
+
 static int child_spawn(lua_State *L)
 {
     struct loop *loop = host_of(L)->services.loop;
-    char *argv[CHILD_MAX_ARGS + 2];
+    struct spawn s = {.log_fd = STDERR_FILENO};
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
-    lua_getfield(L, 1, "file");
-    lua_getfield(L, 1, "args");
-    lua_getfield(L, 1, "log");
-    lua_getfield(L, 1, "stdin");
-    argv[0] = (char *)(uintptr_t)luaL_checkstring(L, 2);
-    int count = lua_istable(L, 3) ? (int)lua_rawlen(L, 3) : 0;
-    luaL_argcheck(L, count <= CHILD_MAX_ARGS, 1, "too many arguments");
-    luaL_checkstack(L, count + 4, "arguments of a process");
-    for (int i = 1; i <= count; i++) {
-        lua_rawgeti(L, 3, i); /* stays on the stack: anchors the string */
-        argv[i] = (char *)(uintptr_t)luaL_checkstring(L, -1);
-    }
-    argv[count + 1] = NULL;
-    const char *log = luaL_optstring(L, 4, NULL);
+    lua_getfield(L, 1, "log"); /* 2 */
+    const char *log = luaL_optstring(L, 2, NULL);
+    lua_getfield(L, 1, "cwd"); /* 3 */
+    s.cwd = luaL_optstring(L, 3, NULL);
+    lua_getfield(L, 1, "stderr_lines"); /* 4 */
+    s.stderr_lines = lua_toboolean(L, 4);
+    lua_getfield(L, 1, "stdin"); /* 5 */
+    read_args(L, &s);
+    read_env(L, &s);
     struct child **box = lua_newuserdatauv(L, sizeof *box, 0);
     *box = NULL;
     luaL_setmetatable(L, CHILD_META);
-    int fd = log ? open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : STDERR_FILENO;
-    if (fd < 0)
+    if (log)
+        s.log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (s.log_fd < 0)
         return push_err(L, ERR_IO, "cannot open the log file of a process", "child", "no");
     *box = child_new(loop, lua_toboolean(L, 5));
-    int rc = *box ? start(*box, argv, fd) : UV_ENOMEM;
+    int rc = *box ? start(*box, &s) : UV_ENOMEM;
     if (log)
-        close(fd);
+        close(s.log_fd);
     if (rc) {
         char text[200];
-        snprintf(text, sizeof text, "cannot start %s: %s", argv[0], uv_strerror(rc));
+        snprintf(text, sizeof text, "cannot start %s: %s", s.argv[0], uv_strerror(rc));
         return push_err(L, ERR_FAILED, text, "child", "no");
     }
     return 1;

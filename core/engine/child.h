@@ -2,7 +2,9 @@
  *
  * perigee.child: processes that this one starts and watches, for the supervisor and for tests.
  *
- *   child.spawn{file=, args={...}, log=path|nil, stdin=true|nil} -> Child | nil, err
+ *   child.spawn{file=, args={...}, log=path, stdin=true, env={NAME=value}, cwd=path,
+ *               stderr_lines=true} -> Child | nil, err        (all but file may be nil)
+ *     env is added to this process's environment; stderr_lines: its stderr comes among its lines
  *   Child:line([timeout_ms]) -> next line of its stdout | nil, err ("closed", "timeout")   (yields)
  *   Child:wait([timeout_ms]) -> exit code, signal | nil, err("timeout") (yields)
  *   Child:kill([signal])     Child:pid()

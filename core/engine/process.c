@@ -153,3 +153,26 @@ void process_fini(struct process *p)
     log_free(p->log);
     memset(p, 0, sizeof *p);
 }
+
+int process_main_alone(const struct process_options *options, const char *verb)
+{
+    struct process p;
+    struct err e = {0};
+    if (process_init(&p, options, &e))
+        return process_fail(&e);
+    const char *data = settings_text(p.settings, "data.dir", "var");
+    char path[512];
+    int lock = -1, code;
+    snprintf(path, sizeof path, "%s/%s.lock", data, verb);
+    if (file_lock(path, &lock, &e)) {
+        if (e.code == ERR_EXISTS)
+            err_set(&e, ERR_INPUT, "another perigee %s uses %s; stop it or give another --data-dir",
+                    verb, data);
+        code = process_fail(&e);
+    } else {
+        code = process_run(&p, options);
+        file_unlock(lock);
+    }
+    process_fini(&p);
+    return code;
+}

@@ -50,9 +50,14 @@ void process_fini(struct process *p);
 /* Prints "perigee: message" to stderr and returns the exit code of the error. */
 int process_fail(const struct err *e);
 
+/* Init, run and fini of a process that is nothing else, while it holds <data>/<verb>.lock: one for
+ * a data folder, a second one says so and ends. Returns the exit code. */
+int process_main_alone(const struct process_options *options, const char *verb);
+
 /* The processes: each returns the exit code of the program. */
 int engine_main(const struct process_options *options);
 int sim_main(const struct process_options *options);
+int office_main(const struct process_options *options);
 int run_main(const struct process_options *options);
 
 #endif

@@ -8,14 +8,17 @@
 
 #include <endian.h>
 #include <lauxlib.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "io/sock.h"
 #include "script/task.h"
 
 #define WIRE_LIMIT (64u << 20) /* bytes that may pile up for one client */
 #define WIRE_CHUNK 512         /* frames read from disk in one go */
+#define WIRE_KINDS 32          /* kinds of state: a bit each */
 
 struct wire_client {
     struct wire *wire;
@@ -23,8 +26,14 @@ struct wire_client {
     struct sock_conn *conn;
     uint64_t id;                   /* what Lua knows it by */
     struct journal_reader *reader; /* catching up; NULL: live or no subscriber */
-    bool subscribed, live;
-    uint64_t sent; /* newest number sent */
+    bool subscribed, live, wants_states;
+    uint64_t sent;  /* newest number sent */
+    uint32_t stale; /* kinds of state whose newest text it has not got */
+};
+
+struct wire_kept {
+    char kind[32];
+    struct str text; /* newest; empty: none since somebody subscribed */
 };
 
 struct wire {
@@ -33,6 +42,8 @@ struct wire {
     struct host *host;
     struct sock_server *server;
     struct wire_client *clients;
+    struct wire_kept kept[WIRE_KINDS];
+    unsigned kinds; /* used of them */
     uint64_t last_id;
     int handler; /* registry reference of on_command's function, LUA_NOREF */
 };
@@ -47,6 +58,21 @@ static struct wire *wire_of(lua_State *L)
     if (!w)
         luaL_error(L, "perigee: the wire is closed");
     return w;
+}
+
+/* Sends what is stale once all before it has left, so that nothing piles up. */
+static void send_states(struct wire_client *c)
+{
+    const struct wire *w = c->wire;
+    if (!c->live || !c->wants_states || !c->stale || sock_pending(c->conn) != 0)
+        return;
+    for (unsigned i = 0; i < w->kinds; i++) {
+        const struct str *text = &w->kept[i].text;
+        if ((c->stale & UINT32_C(1) << i) && text->len &&
+            sock_send(c->conn, WIRE_STATE, text->p, text->len))
+            return;
+    }
+    c->stale = 0;
 }
 
 static void catch_up(struct wire_client *c)
@@ -66,6 +92,8 @@ static void catch_up(struct wire_client *c)
             journal_reader_close(c->reader);
             c->reader = NULL;
             c->live = true;
+            c->stale = UINT32_MAX;
+            send_states(c);
             return;
         }
         size_t n;
@@ -96,11 +124,14 @@ static void subscribe(struct wire_client *c, const void *p, size_t n)
 {
     uint64_t from;
     struct err e;
-    if (n != sizeof from || c->subscribed) {
+    const unsigned char *flags = (const unsigned char *)p + sizeof from;
+    if (n < sizeof from || n > sizeof from + 1 || c->subscribed ||
+        (n > sizeof from && *flags > WIRE_EVENTS_ONLY)) {
         sock_close(c->conn);
         return;
     }
     memcpy(&from, p, sizeof from);
+    c->wants_states = n == sizeof from || *flags != WIRE_EVENTS_ONLY;
     from = le64toh(from);
     c->subscribed = true;
     c->sent = from ? from - 1 : 0;
@@ -146,7 +177,8 @@ static void command(struct wire_client *c, const void *p, size_t n)
     lua_State *L = w->host->L;
     struct command_call call = {c, p, n};
     if (w->handler == LUA_NOREF || !lua_checkstack(L, 4)) {
-        refuse(c, "{\"ok\":false,\"error\":\"the engine is not ready for commands\"}");
+        refuse(c, "{\"ok\":false,\"code\":\"unavailable\",\"error\":\"the engine is not ready for "
+                  "commands\"}");
         return;
     }
     lua_pushcfunction(L, spawn_command);
@@ -157,7 +189,9 @@ static void command(struct wire_client *c, const void *p, size_t n)
     log_write(w->loop->log, LOG_ERROR, "wire", "a command was lost: %s",
               text ? text : "out of memory");
     lua_pop(L, 1);
-    refuse(c, "{\"ok\":false,\"error\":\"the engine could not take the command\"}");
+    refuse(
+        c,
+        "{\"ok\":false,\"code\":\"failed\",\"error\":\"the engine could not take the command\"}");
 }
 
 static void on_frame(void *arg, struct sock_conn *conn, uint8_t type, const void *p, size_t n)
@@ -186,7 +220,13 @@ static void client_free(struct wire_client *c)
     sock_set_data(c->conn, NULL);
     if (c->reader)
         journal_reader_close(c->reader);
+    struct wire *w = c->wire;
     free(c);
+    for (c = w->clients; c; c = c->next)
+        if (c->wants_states)
+            return;
+    for (unsigned i = 0; i < w->kinds; i++)
+        str_clear(&w->kept[i].text);
 }
 
 static void on_closed(void *arg, struct sock_conn *conn, int error)
@@ -204,6 +244,8 @@ static void on_drained(void *arg, struct sock_conn *conn)
     (void)arg;
     if (c && c->reader)
         catch_up(c);
+    else if (c)
+        send_states(c);
 }
 
 static void on_event(void *arg, const struct event *ev, const void *frame, size_t n)
@@ -235,6 +277,10 @@ static int wire_reply(lua_State *L)
     uint64_t id = (uint64_t)luaL_checkinteger(L, 1);
     size_t n;
     const char *text = luaL_checklstring(L, 2, &n);
+    struct err e;
+    /* What the answer knows of is told before it, so that no client folds an event into rows that
+     * have it already. A journal that cannot be written is its own alarm; the answer still goes. */
+    (void)stream_commit(w->stream, &e);
     for (struct wire_client *c = w->clients; c; c = c->next) {
         if (c->id == id) {
             lua_pushboolean(L, sock_send(c->conn, WIRE_REPLY, text, n) == 0);
@@ -245,16 +291,47 @@ static int wire_reply(lua_State *L)
     return 1;
 }
 
+/* The place of a kind, made at its first use; -1: there are WIRE_KINDS others. */
+static int kind_place(struct wire *w, const char *kind)
+{
+    unsigned i = 0;
+    while (i < w->kinds && strcmp(w->kept[i].kind, kind) != 0)
+        i++;
+    if (i == WIRE_KINDS)
+        return -1;
+    if (i == w->kinds) {
+        snprintf(w->kept[i].kind, sizeof w->kept[i].kind, "%s", kind);
+        str_init(&w->kept[i].text);
+        w->kinds++;
+    }
+    return (int)i;
+}
+
 static int wire_state(lua_State *L)
 {
     struct wire *w = wire_of(L);
-    size_t n;
-    const char *text = luaL_checklstring(L, 1, &n);
+    size_t length, n;
+    const char *kind = luaL_checklstring(L, 1, &length);
+    const char *text = luaL_checklstring(L, 2, &n);
+    luaL_argcheck(L, length < sizeof w->kept[0].kind, 1, "a kind has at most 31 bytes");
+    int place = kind_place(w, kind);
+    if (place < 0)
+        return luaL_error(L, "wire.state: there are %d kinds already", WIRE_KINDS);
+    struct str *kept = &w->kept[place].text;
+    if (kept->len == n && n > 0 && memcmp(kept->p, text, n) == 0)
+        return 0;
+    str_clear(kept);
+    str_add(kept, text, n);
+    if (kept->failed) {
+        str_fini(kept);
+        str_init(kept);
+        return luaL_error(L, "wire.state: not enough memory");
+    }
     struct wire_client *next;
     for (struct wire_client *c = w->clients; c; c = next) {
         next = c->next;
-        if (c->live && sock_pending(c->conn) == 0)
-            sock_send(c->conn, WIRE_STATE, text, n);
+        c->stale |= UINT32_C(1) << place;
+        send_states(c);
     }
     return 0;
 }
@@ -269,13 +346,21 @@ static int wire_subscribers(lua_State *L)
     return 1;
 }
 
+static int wire_listeners(lua_State *L)
+{
+    struct wire *w = wire_of(L);
+    lua_Integer count = 0;
+    for (struct wire_client *c = w->clients; c; c = c->next)
+        count += c->wants_states;
+    lua_pushinteger(L, count);
+    return 1;
+}
+
 static int luaopen_wire(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"on_command", wire_on_command},
-                                         {"reply", wire_reply},
-                                         {"state", wire_state},
-                                         {"subscribers", wire_subscribers},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"on_command", wire_on_command},   {"reply", wire_reply},         {"state", wire_state},
+        {"subscribers", wire_subscribers}, {"listeners", wire_listeners}, {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }
@@ -292,13 +377,12 @@ int wire_new(struct wire **out, struct loop *l, struct stream *stream, struct ho
     w->stream = stream;
     w->host = h;
     w->handler = LUA_NOREF;
-    w->server = sock_listen(l, path, WIRE_LIMIT, &events, w, e);
-    if (!w->server) {
+    if (path && !(w->server = sock_listen(l, path, WIRE_LIMIT, &events, w, e))) {
         int rc = e->code;
         free(w);
         return rc;
     }
-    int rc = stream_subscribe(stream, on_event, w);
+    int rc = path ? stream_subscribe(stream, on_event, w) : 0;
     if (rc) {
         sock_server_free(w->server);
         free(w);
@@ -327,6 +411,9 @@ void wire_free(struct wire *w)
     /* closed() of a connection comes on a later turn, when w is gone: it must find no client. */
     while (w->clients)
         client_free(w->clients);
-    sock_server_free(w->server);
+    if (w->server)
+        sock_server_free(w->server);
+    for (unsigned i = 0; i < w->kinds; i++)
+        str_fini(&w->kept[i].text);
     free(w);
 }

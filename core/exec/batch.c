@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * The fan-out. submit() goes through the legs twice: the first time each is checked and its intent
- * written (so that the next leg's checks see it), then one commit, then the bytes leave back to
- * back. A leg that was sent is exec's own: a batch that is freed early lives on until its last leg
- * has an end, and is journalled all the same.
- *
- * Settled means: SETTLE_ALL, each leg has a verdict; SETTLE_FIRST, one leg was accepted, or all
- * have a verdict; SETTLE_DEADLINE, the deadline has passed, or all have a verdict.
+ * The fan-out: its life from the first leg to the last verdict. submit() goes through the legs
+ * twice: the first time each is checked and its intent written (batch_leg.c), then one commit, then
+ * the bytes leave back to back. A leg that was sent is exec's own: a batch that is freed early
+ * lives on until its last leg has an end, and is journalled all the same.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mutant.h"
 #include "exec/exec_internal.h"
 
 #define PLAN_MAX 65536 /* bytes of an exit plan */
@@ -22,13 +20,16 @@ struct batch *batch_new(struct exec *x, uint64_t signal, enum settle settle, int
                         struct err *e)
 {
     struct batch *b = calloc(1, sizeof *b);
-    if (b == NULL) {
+    if (b == NULL || (b->parts = calloc(1, sizeof *b->parts)) == NULL) {
+        free(b);
         err_set(e, ERR_NOMEM, "exec: out of memory for a batch");
         return NULL;
     }
+    b->part_count = 1;
     b->x = x;
     b->signal = signal;
     b->settle = settle;
+    b->quorum = 1;
     b->deadline_ms = deadline_ms > 0 ? deadline_ms : ENTRY_DEADLINE_MS;
     str_init(&b->text);
     timer_init(&b->timer, x->c.loop, batch_deadline, b);
@@ -49,6 +50,7 @@ static void batch_drop(struct batch *b)
         x->batches = b->next;
     if (b->next != NULL)
         b->next->prev = b->prev;
+    free(b->parts);
     free(b->legs);
     free(b->calls);
     free(b->plans);
@@ -60,6 +62,48 @@ void batch_drop_all(struct exec *x)
 {
     while (x->batches != NULL)
         batch_drop(x->batches);
+}
+
+void batch_settle_quorum(struct batch *b, size_t n)
+{
+    b->quorum = n > 0 ? n : 1;
+}
+
+int batch_policy(struct batch *b, const char *group, enum on_failure policy, unsigned quorum,
+                 struct err *e)
+{
+    size_t k = 0;
+    if (b->count > 0)
+        return err_set(e, ERR_STATE, "batch: policies are set before the first leg");
+    if (policy == FAIL_QUORUM && quorum == 0)
+        return err_set(e, ERR_INPUT, "batch: a quorum is a number above 0");
+    if (group != NULL && (group[0] == '\0' || strlen(group) >= sizeof b->parts[0].group))
+        return err_set(e, ERR_INPUT, "batch: the name of a group has 1 to %d bytes",
+                       (int)sizeof b->parts[0].group - 1);
+    if (group != NULL) {
+        for (k = 1; k < b->part_count && strcmp(b->parts[k].group, group) != 0; k++)
+            continue;
+        if (k == b->part_count) {
+            struct part *grown = realloc(b->parts, (k + 1) * sizeof *grown);
+            if (grown == NULL)
+                return err_set(e, ERR_NOMEM, "batch: out of memory");
+            b->parts = grown;
+            memset(&grown[k], 0, sizeof grown[k]);
+            memcpy(grown[k].group, group, strlen(group));
+            b->part_count++;
+        }
+    }
+    b->parts[k].policy = policy;
+    b->parts[k].quorum = quorum;
+    return 0;
+}
+
+static unsigned part_of(const struct batch *b, const char *group)
+{
+    for (size_t k = 1; k < b->part_count; k++)
+        if (strcmp(b->parts[k].group, group) == 0)
+            return (unsigned)k;
+    return 0;
 }
 
 static int batch_grow(struct batch *b)
@@ -111,123 +155,15 @@ int batch_add(struct batch *b, const struct leg_spec *leg, struct err *e)
     memset(l, 0, sizeof *l);
     l->spec = *leg;
     l->spec.plan = NULL;
+    l->part = part_of(b, a->group);
+    b->parts[l->part].legs++;
     l->queued_us = l->sent_us = l->answered_us = -1;
     return 0;
 }
 
-static int64_t batch_us(const struct batch *b)
+int64_t batch_us(const struct batch *b)
 {
     return (exec_now(b->x) - b->begun_ns) / 1000;
-}
-
-static void refuse(struct leg *l, const char *rule, const char *reason)
-{
-    l->refused = true;
-    l->state = ORDER_NOT_SENT;
-    snprintf(l->rule, sizeof l->rule, "%s", rule);
-    snprintf(l->reason, sizeof l->reason, "%.*s", (int)sizeof l->reason - 1, reason);
-}
-
-static bool unknown_entry(const struct acct *a, int instrument)
-{
-    for (size_t k = 0; k < a->order_count; k++) {
-        const struct order *o = ledger_order(a->x->c.ledger, a->orders[k].id);
-        if (o != NULL && o->op == ORDER_OPEN && o->state == ORDER_UNKNOWN &&
-            o->instrument == instrument)
-            return true;
-    }
-    return false;
-}
-
-/* A stop on the losing side, a target on the winning one. */
-static bool levels_ok(const struct leg_spec *s)
-{
-    bool buy = s->side == SIDE_BUY;
-    if (s->stop != 0 && (buy ? s->stop >= s->price : s->stop <= s->price))
-        return false;
-    return s->target == 0 || (buy ? s->target > s->price : s->target < s->price);
-}
-
-/* Everything that can keep a leg back. The budget comes last: a refused leg must not use it up. */
-static bool leg_passes(struct batch *b, struct acct *a, struct leg *l)
-{
-    struct exec *x = b->x;
-    const struct leg_spec *s = &l->spec;
-    const struct instrument *i = ledger_instrument_at(x->c.ledger, s->instrument);
-    char rule[32] = "", reason[160] = "";
-    if (exec_account(x, s->account)->paused) {
-        refuse(l, "paused", "the account is paused");
-    } else if (unknown_entry(a, s->instrument)) {
-        refuse(l, "unknown", "the outcome of an entry on this symbol is not known yet");
-    } else if (ledger_entry_pending(x->c.ledger, s->account, s->instrument)) {
-        refuse(l, "pending", "an entry on this symbol is in flight or not shown yet");
-    } else if (s->stop == 0 && !x->c.allow_naked) {
-        refuse(l, "stop", "an entry without a stop loss");
-    } else if (!levels_ok(s)) {
-        refuse(l, "levels", "stop or target is on the wrong side of the price");
-    } else if (!instrument_volume_ok(i, s->volume)) {
-        refuse(l, "volume", "the volume is no multiple of the step between least and most");
-    } else if (x->c.risk.check == NULL) {
-        refuse(l, "risk", "there is no risk policy");
-    } else if (x->c.risk.check(x->c.risk.ctx, s, b->signal, rule, reason) != 0) {
-        rule[sizeof rule - 1] = reason[sizeof reason - 1] = '\0';
-        refuse(l, rule[0] != '\0' ? rule : "risk", reason);
-    } else if (!budget_take(a, false, NULL)) {
-        refuse(l, "budget", "the account's request budget is used up");
-    }
-    return !l->refused;
-}
-
-static void order_of(const struct batch *b, const struct leg_spec *s, struct order *o)
-{
-    memset(o, 0, sizeof *o);
-    o->id = ledger_last_order(b->x->c.ledger) + 1;
-    o->batch = b->id;
-    o->signal = b->signal;
-    o->account = s->account;
-    o->instrument = s->instrument;
-    o->op = ORDER_OPEN;
-    o->state = ORDER_INTENT;
-    o->side = s->side;
-    o->volume = s->volume;
-    o->price = s->price;
-    o->stop = s->stop;
-    o->target = s->target;
-    o->attempt = 1;
-    o->plan_holding_ms = s->holding_ms;
-    o->tag = order_tag_apply(ledger_instrument_at(b->x->c.ledger, s->instrument), s->side, s->price,
-                             o->id, &o->stop, &o->target);
-}
-
-static int leg_intent(struct batch *b, size_t k, struct err *e)
-{
-    struct leg *l = &b->legs[k];
-    struct acct *a = exec_acct(b->x, l->spec.account);
-    if (a == NULL)
-        return err_set(e, ERR_NOMEM, "batch: out of memory");
-    if (!leg_passes(b, a, l))
-        return 0;
-    struct order o;
-    order_of(b, &l->spec, &o);
-    struct call *c = &b->calls[k];
-    call_init(c, b->x, &o);
-    c->batch = b;
-    c->leg = k;
-    int rc = call_intent(c, b->plans[k] == SIZE_MAX ? NULL : b->text.p + b->plans[k], e);
-    if (rc != 0 && rc != ERR_NOMEM && stream_broken(b->x->c.stream) == NULL) {
-        /* This intent contradicts the ledger; those of the other legs need not. */
-        refuse(l, "journal", e->message);
-        return 0;
-    }
-    if (rc == 0) {
-        l->order = o.id;
-        l->spec.stop = o.stop;
-        l->spec.target = o.target;
-        b->left++;
-        if (b->x->c.venue_ops->prepare != NULL)
-            b->x->c.venue_ops->prepare(b->x->c.venue, o.account, &c->v);
-    }
-    return rc;
 }
 
 /* The journal failed: not a byte leaves. What was written of the intents is UNKNOWN to the next
@@ -248,9 +184,26 @@ static void abort_legs(struct batch *b)
         snprintf(l->reason, sizeof l->reason, "the journal could not be written");
     }
     b->left = 0;
+    b->quorums = 0;
 }
 
-static void settle_check(struct batch *b);
+/* Hands the legs to the venue. One that cannot be queued may decide its part, and the others of the
+ * part then stay here. */
+static void send_legs(struct batch *b)
+{
+    struct err e;
+    for (size_t k = 0; k < b->count; k++) {
+        struct leg *l = &b->legs[k];
+        if (l->refused || l->state != ORDER_INTENT)
+            continue;
+        l->queued_us = batch_us(b);
+        if (call_submit(&b->calls[k], b->deadline_ms, false, &e) == 0)
+            continue;
+        snprintf(l->reason, sizeof l->reason, "%.*s", (int)sizeof l->reason - 1, e.message);
+        batch_leg_dropped(b, k);
+        parts_check(b->x);
+    }
+}
 
 int batch_submit(struct batch *b, void (*done)(void *arg, struct batch *b), void *arg,
                  struct err *e)
@@ -271,30 +224,19 @@ int batch_submit(struct batch *b, void (*done)(void *arg, struct batch *b), void
     b->arg = arg;
     b->begun_ns = exec_now(x);
     b->id = ++x->last_batch;
-    int rc = 0;
-    for (size_t k = 0; rc == 0 && k < b->count; k++)
-        rc = leg_intent(b, k, e);
-    if (rc == 0)
+    int rc = legs_intend(b, e);
+    if (rc == 0 && !MUTANT(journal_before_send))
         rc = stream_commit(x->c.stream, e);
     if (rc != 0) {
         exec_stop_entries(x, true);
         abort_legs(b);
         return rc;
     }
-    for (size_t k = 0; k < b->count; k++) {
-        struct leg *l = &b->legs[k];
-        if (l->refused)
-            continue;
-        l->queued_us = batch_us(b);
-        if (call_submit(&b->calls[k], b->deadline_ms, false, e) != 0) {
-            l->state = ORDER_NOT_SENT;
-            snprintf(l->reason, sizeof l->reason, "%.*s", (int)sizeof l->reason - 1, e->message);
-            b->left--;
-        }
-    }
-    if (b->settle == SETTLE_DEADLINE)
+    send_legs(b);
+    if (b->settle == SETTLE_DEADLINE || b->quorums > 0)
         (void)timer_start_io(&b->timer, b->deadline_ms);
-    settle_check(b);
+    parts_check(x); /* those that were refused whole */
+    batch_settled(b);
     return 0;
 }
 
@@ -306,19 +248,30 @@ void batch_leg_sent(struct batch *b, size_t leg)
     b->legs[leg].sent_us = batch_us(b);
 }
 
+void batch_leg_dropped(struct batch *b, size_t leg)
+{
+    b->legs[leg].state = ORDER_NOT_SENT;
+    b->left--;
+}
+
 void batch_leg_done(struct batch *b, size_t leg, enum order_state state, const struct verdict *v)
 {
     struct leg *l = &b->legs[leg];
     l->state = state;
+    b->accepted += state == ORDER_ACCEPTED;
     if (state != ORDER_NOT_SENT) {
         l->answered_us = batch_us(b);
         if (l->answered_us > b->answered_us)
             b->answered_us = l->answered_us;
     }
     memcpy(l->broker_id, v->broker_id, sizeof l->broker_id);
+    memcpy(l->code, v->code, sizeof l->code);
+    l->retry_after_ms = v->retry_after_ms;
     snprintf(l->reason, sizeof l->reason, "%s", v->reason[0] != '\0' ? v->reason : v->code);
     b->left--;
-    settle_check(b);
+    if (b->parts[l->part].begun)
+        parts_check(b->x);
+    batch_settled(b);
 }
 
 static void journal_done(struct batch *b)
@@ -345,36 +298,47 @@ static void journal_done(struct batch *b)
     b->told = true;
 }
 
-static bool any_accepted(const struct batch *b)
+static bool settle_met(const struct batch *b)
 {
-    for (size_t k = 0; k < b->count; k++)
-        if (b->legs[k].order != 0 && b->legs[k].state == ORDER_ACCEPTED)
-            return true;
+    switch (b->settle) {
+    case SETTLE_FIRST:
+        return b->accepted > 0;
+    case SETTLE_QUORUM:
+        return b->accepted >= b->quorum;
+    case SETTLE_DEADLINE:
+        return b->late;
+    case SETTLE_ALL:
+        break;
+    }
     return false;
 }
 
-static void settle_check(struct batch *b)
+/* Nobody needs it any more. A quorum needs its deadline, which lives here. */
+static bool over(const struct batch *b)
 {
-    if (b->left == 0 && !b->told) {
-        timer_stop(&b->timer);
+    return b->orphan && b->left == 0 && b->quorums == 0;
+}
+
+void batch_settled(struct batch *b)
+{
+    if (b->left == 0 && !b->told)
         journal_done(b);
-    }
-    if (!b->finished && (b->left == 0 || (b->settle == SETTLE_FIRST && any_accepted(b)))) {
+    if (b->left == 0 && b->quorums == 0)
+        timer_stop(&b->timer);
+    if (!b->finished && (b->left == 0 || settle_met(b))) {
         b->finished = true;
         b->calling = true;
     }
-    if (b->calling || (b->orphan && b->left == 0))
+    if (b->calling || over(b))
         exec_later(b->x);
 }
 
 static void batch_deadline(void *arg)
 {
     struct batch *b = arg;
-    if (b->finished)
-        return;
-    b->finished = true;
-    b->calling = true;
-    exec_later(b->x);
+    b->late = true;
+    parts_check(b->x);
+    batch_settled(b);
 }
 
 void batch_run_later(struct exec *x)
@@ -384,7 +348,7 @@ void batch_run_later(struct exec *x)
         again = false;
         struct batch *oldest = NULL;
         for (struct batch *b = x->batches; b != NULL; b = b->next)
-            if ((b->orphan && b->left == 0) || (b->calling && !b->orphan))
+            if (over(b) || (b->calling && !b->orphan))
                 oldest = b; /* the list holds the newest first */
         if (oldest == NULL)
             return;
@@ -397,73 +361,23 @@ void batch_run_later(struct exec *x)
     }
 }
 
-/* The owner's view */
-
-size_t batch_count(const struct batch *b)
-{
-    return b->count;
-}
-
-const struct leg *batch_leg(const struct batch *b, size_t i)
-{
-    return i < b->count ? &b->legs[i] : NULL;
-}
-
-static void report_leg(const struct leg *l, struct batch_report *out)
-{
-    if (l->refused) {
-        out->refused++;
-        return;
-    }
-    if (l->order == 0)
-        return;
-    out->sent += l->sent_us >= 0;
-    out->rejected += l->state == ORDER_REJECTED;
-    out->unknown += l->state == ORDER_UNKNOWN;
-    out->not_sent += l->state == ORDER_NOT_SENT;
-    if (l->state == ORDER_ACCEPTED) {
-        out->accepted++;
-        (void)decimal_add(out->volume, l->spec.volume, &out->volume);
-    }
-}
-
-void batch_report(const struct batch *b, struct batch_report *out)
-{
-    int64_t first = INT64_MAX, last = 0;
-    memset(out, 0, sizeof *out);
-    out->batch = b->id;
-    out->signal = b->signal;
-    out->legs = b->count;
-    out->elapsed_us = b->answered_us;
-    for (size_t k = 0; k < b->count; k++) {
-        const struct leg *l = &b->legs[k];
-        report_leg(l, out);
-        if (l->sent_us >= 0 && l->sent_us < first)
-            first = l->sent_us;
-        if (l->sent_us > last)
-            last = l->sent_us;
-    }
-    out->skew_us = out->sent >= 2 ? last - first : 0;
-}
-
 void batch_free(struct batch *b)
 {
     if (b == NULL)
         return;
-    if (!b->submitted || b->left == 0) {
+    if (!b->submitted || (b->left == 0 && b->quorums == 0)) {
         batch_drop(b);
         return;
     }
     b->orphan = true;
     b->finished = true;
     b->calling = false;
-    timer_stop(&b->timer);
     for (size_t k = 0; k < b->count; k++) {
         struct leg *l = &b->legs[k];
-        if (l->order == 0 || l->state != ORDER_INTENT || !call_withdraw(&b->calls[k], "cancelled"))
+        if (l->refused || l->state != ORDER_INTENT || !call_withdraw(&b->calls[k], "cancelled"))
             continue;
-        l->state = ORDER_NOT_SENT;
-        b->left--;
+        batch_leg_dropped(b, k);
     }
-    settle_check(b);
+    parts_check(b->x);
+    batch_settled(b);
 }

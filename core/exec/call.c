@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mutant.h"
 #include "exec/exec_internal.h"
 
 static void call_sending(struct venue_call *v);
@@ -32,7 +33,7 @@ int call_intent(struct call *c, const char *plan, struct err *e)
     if (rc != 0)
         return rc;
     c->order.intent_ms = ledger_order(x->c.ledger, c->order.id)->intent_ms;
-    if (c->order.op != ORDER_OPEN)
+    if (!order_enters(c->order.op))
         return 0;
     struct acct *a = exec_acct(x, c->order.account);
     struct orun *r = a != NULL ? exec_orun_add(a, c->order.id) : NULL;
@@ -73,7 +74,7 @@ static void not_sent(struct call *c, const char *cause)
     struct acct *a = exec_acct(x, c->order.account);
     (void)emit_order_text(x, EVENT_KIND_order_not_sent, c->order.id, cause, NULL);
     c->order.state = ORDER_NOT_SENT;
-    if (a != NULL && c->order.op == ORDER_OPEN)
+    if (a != NULL && order_enters(c->order.op))
         exec_orun_remove(a, c->order.id);
 }
 
@@ -102,6 +103,14 @@ bool call_withdraw(struct call *c, const char *cause)
     unlink_call(c);
     not_sent(c, cause);
     return true;
+}
+
+void call_forget(struct call *c, const char *cause)
+{
+    struct exec *x = c->x;
+    if (x->c.venue_ops->prepare != NULL) /* forgets what was prepared */
+        (void)x->c.venue_ops->withdraw(x->c.venue, c->order.account, &c->v);
+    not_sent(c, cause);
 }
 
 static void call_sending(struct venue_call *v)
@@ -176,25 +185,40 @@ static void journal_verdict(struct call *c, struct verdict *v)
     c->order.state = ORDER_UNKNOWN;
 }
 
+/* The lists that show what became of it. */
+static unsigned lists_of(enum order_op op)
+{
+    switch (op) {
+    case ORDER_PENDING:
+        return NEED_ORDERS | NEED_POSITIONS;
+    case ORDER_PENDING_EDIT:
+    case ORDER_CANCEL:
+        return NEED_ORDERS;
+    default:
+        return NEED_POSITIONS;
+    }
+}
+
 /* What lists have to settle from now on. */
 static void follow(struct acct *a, const struct call *c)
 {
     enum order_state state = c->order.state;
+    bool enters = order_enters(c->order.op);
     struct orun *r;
-    if (state == ORDER_UNKNOWN || (state == ORDER_ACCEPTED && c->order.op == ORDER_OPEN)) {
+    if (state == ORDER_UNKNOWN || (state == ORDER_ACCEPTED && enters)) {
         r = exec_orun_add(a, c->order.id);
         if (r != NULL)
             exec_orun_lost(a, r);
         else
             log_write(a->x->c.log, LOG_ERROR, "exec", "out of memory: order %llu is not followed",
                       (unsigned long long)c->order.id);
-        exec_need_now(a, NEED_POSITIONS);
+        exec_need_now(a, lists_of(c->order.op));
         return;
     }
-    if (c->order.op == ORDER_OPEN)
+    if (enters)
         exec_orun_remove(a, c->order.id);
-    if (a->deferred || (state == ORDER_ACCEPTED && c->order.op != ORDER_OPEN))
-        exec_need_now(a, NEED_POSITIONS);
+    if (a->deferred || (state == ORDER_ACCEPTED && !enters))
+        exec_need_now(a, lists_of(c->order.op) | (a->deferred ? NEED_POSITIONS : 0));
 }
 
 static void call_done(struct venue_call *v, const struct verdict *verdict)
@@ -203,19 +227,28 @@ static void call_done(struct venue_call *v, const struct verdict *verdict)
     struct exec *x = c->x;
     struct verdict own = *verdict;
     struct acct *a = exec_acct(x, c->order.account);
+    bool enters = order_enters(c->order.op);
     unlink_call(c);
+    if (MUTANT(reconcile_before_resend) && own.kind == VERDICT_UNKNOWN && enters &&
+        c->order.attempt++ == 1 && call_submit(c, ENTRY_DEADLINE_MS, false, NULL) == 0)
+        return;
     journal_verdict(c, &own);
     if (a != NULL) {
+        if (own.kind == VERDICT_REJECTED && strcmp(own.code, "rate_limit") == 0)
+            budget_rest(a, own.retry_after_ms);
         follow(a, c);
-        if (c->order.op != ORDER_OPEN)
+        if (settle_on_position(&c->order))
             close_verdict(a, c, &own);
+        else if (c->order.op != ORDER_OPEN)
+            pending_verdict(a, c, &own);
         exec_needs_changed(a);
     }
     if (c->batch != NULL) {
         batch_leg_done(c->batch, c->leg, c->order.state, &own);
         return;
     }
-    if (c->edited != NULL)
-        c->edited(c->edited_arg, c->order.state, own.reason);
+    if (c->told != NULL)
+        c->told(c->told_arg, c->order.state,
+                c->order.state == ORDER_ACCEPTED && enters ? own.broker_id : own.reason);
     free(c);
 }

@@ -138,7 +138,7 @@ static int settle_closes(struct acct *a, const char *id, struct err *e)
 {
     for (size_t k = 0; k < a->order_count;) {
         const struct order *o = ledger_order(a->x->c.ledger, a->orders[k].id);
-        if (o == NULL || o->op == ORDER_OPEN || o->state != ORDER_UNKNOWN ||
+        if (o == NULL || !settle_on_position(o) || o->state != ORDER_UNKNOWN ||
             strcmp(o->position, id) != 0) {
             k++;
             continue;
@@ -195,7 +195,7 @@ static int tell_end(struct acct *a, struct prun *p, const struct row *r, struct 
         rc = emit_closed(x, pos, r, false, reason, e);
     if (rc != 0)
         return rc;
-    rows_gone_add(x, a->index, r->id, p->missing_ns);
+    rows_gone_add(x, a->index, r->id, false);
     exec_prun_remove(a, r->id);
     exec_need_now(a, NEED_BALANCE);
     return 0;

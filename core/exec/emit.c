@@ -64,6 +64,9 @@ int emit_intent(struct exec *x, const struct order *o, const char *plan, struct 
     if (plan != NULL)
         event_set_json(&ev, F_intent_plan, plan, strlen(plan));
     event_set_i64(&ev, F_intent_holding_ms, o->plan_holding_ms);
+    event_set_strz(&ev, F_intent_type, o->type != ORDER_MARKET ? order_type_name(o->type) : NULL);
+    if (o->replaces != 0)
+        event_set_u64(&ev, F_intent_replaces, o->replaces);
     return emit(x, &ev, e);
 }
 
@@ -98,6 +101,16 @@ int emit_adopted(struct exec *x, uint64_t id, const char *position, const char *
     return emit(x, &ev, e);
 }
 
+int emit_order_closing(struct exec *x, const struct order *o, const char *reason, struct err *e)
+{
+    struct event ev;
+    event_init(&ev, EVENT_KIND_order_closing);
+    event_set_u64(&ev, F_order_closing_order, o->id);
+    event_set_strz(&ev, F_order_closing_account, exec_account(x, o->account)->id);
+    event_set_strz(&ev, F_order_closing_reason, reason);
+    return emit(x, &ev, e);
+}
+
 int emit_opened(struct exec *x, int account, const struct row *r, decimal volume,
                 const struct order *o, struct err *e)
 {
@@ -117,6 +130,72 @@ int emit_opened(struct exec *x, int account, const struct row *r, decimal volume
     event_set_time(&ev, F_position_opened_opened, r->opened_ms);
     event_set_bool(&ev, F_position_opened_ours, o != NULL);
     event_set_i64(&ev, F_position_opened_holding_ms, o != NULL ? o->plan_holding_ms : 0);
+    event_set_strz(&ev, F_position_opened_who,
+                   o == NULL                ? "hand"
+                   : o->op == ORDER_PENDING ? "pending"
+                                            : "order");
+    return emit(x, &ev, e);
+}
+
+int emit_pending_seen(struct exec *x, int account, const struct row *r, const struct order *o,
+                      struct err *e)
+{
+    const struct instrument *i = ledger_instrument_at(x->c.ledger, r->instrument);
+    struct event ev;
+    event_init(&ev, EVENT_KIND_pending_seen);
+    event_set_strz(&ev, F_pending_seen_account, exec_account(x, account)->id);
+    event_set_strz(&ev, F_pending_seen_pending, r->id);
+    event_set_u64(&ev, F_pending_seen_order, o != NULL ? o->id : 0);
+    event_set_u64(&ev, F_pending_seen_signal, o != NULL ? o->signal : 0);
+    event_set_strz(&ev, F_pending_seen_symbol, i->symbol);
+    event_set_strz(&ev, F_pending_seen_side, side_name(r->side));
+    event_set_strz(&ev, F_pending_seen_type, order_type_name(r->type));
+    event_set_dec(&ev, F_pending_seen_volume, r->volume);
+    event_set_dec(&ev, F_pending_seen_price, r->price);
+    event_set_dec(&ev, F_pending_seen_stop, r->stop);
+    event_set_dec(&ev, F_pending_seen_target, r->target);
+    event_set_time(&ev, F_pending_seen_created, r->opened_ms);
+    event_set_bool(&ev, F_pending_seen_ours, o != NULL);
+    event_set_strz(&ev, F_pending_seen_who, o != NULL ? "order" : "hand");
+    return emit(x, &ev, e);
+}
+
+int emit_pending_gone(struct exec *x, const struct pending *p, const char *reason,
+                      const char *position, struct err *e)
+{
+    struct pending own = *p; /* the ledger drops it while the event is still being read */
+    struct event ev;
+    p = &own;
+    event_init(&ev, EVENT_KIND_pending_gone);
+    event_set_strz(&ev, F_pending_gone_account, exec_account(x, p->account)->id);
+    event_set_strz(&ev, F_pending_gone_pending, p->id);
+    event_set_u64(&ev, F_pending_gone_order, p->order);
+    event_set_strz(&ev, F_pending_gone_reason, reason);
+    event_set_strz(&ev, F_pending_gone_position, position);
+    return emit(x, &ev, e);
+}
+
+/* Of an entry of a fan-out whose position was just opened. */
+int emit_filled(struct exec *x, uint64_t order, decimal volume, struct err *e)
+{
+    const struct order *o = ledger_order(x->c.ledger, order);
+    if (o == NULL || o->batch == 0 || o->filled == 0)
+        return 0;
+    const struct instrument *i = ledger_instrument_at(x->c.ledger, o->instrument);
+    struct event ev;
+    event_init(&ev, EVENT_KIND_leg_filled);
+    event_set_u64(&ev, F_leg_filled_batch, o->batch);
+    event_set_u64(&ev, F_leg_filled_signal, o->signal);
+    event_set_u64(&ev, F_leg_filled_order, o->id);
+    event_set_strz(&ev, F_leg_filled_account, exec_account(x, o->account)->id);
+    event_set_strz(&ev, F_leg_filled_symbol, i->symbol);
+    event_set_strz(&ev, F_leg_filled_side, side_name(o->side));
+    event_set_dec(&ev, F_leg_filled_volume, volume);
+    event_set_dec(&ev, F_leg_filled_asked, instrument_price(i, o->price));
+    event_set_dec(&ev, F_leg_filled_executed, instrument_price(i, o->filled));
+    event_set_i64(&ev, F_leg_filled_slippage, order_slippage(o));
+    event_set_i64(&ev, F_leg_filled_queued_us, o->queued_us);
+    event_set_i64(&ev, F_leg_filled_latency_us, o->latency_us);
     return emit(x, &ev, e);
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mutant.h"
 #include "exec/exec_internal.h"
 
 static void later_run(void *arg);
@@ -57,6 +58,9 @@ static void acct_free(struct acct *a)
         free(a->positions_run[k].uids);
     free(a->positions_run);
     free(a->orders);
+    free(a->resting);
+    free(a->puzzles);
+    free(a->claims);
     free(a);
 }
 
@@ -78,6 +82,7 @@ void exec_free(struct exec *x)
             free(c);
     }
     batch_drop_all(x);
+    budget_free_shared(x);
     for (size_t k = 0; k < x->account_count; k++)
         acct_free(x->accounts[k]);
     free(x->accounts);
@@ -119,7 +124,7 @@ struct acct *exec_acct(struct exec *x, int account)
     if (x->accounts[index] == NULL) {
         x->accounts[index] = acct_new(x, account);
         if (x->accounts[index] != NULL) /* nothing is known of it: look once */
-            exec_need_now(x->accounts[index], NEED_POSITIONS | NEED_CLOSED | NEED_BALANCE);
+            exec_need_now(x->accounts[index], NEED_ALL);
     }
     return x->accounts[index];
 }
@@ -168,9 +173,14 @@ void exec_orun_remove(struct acct *a, uint64_t id)
 void exec_orun_lost(struct acct *a, struct orun *o)
 {
     o->stamp_ns = exec_now(a->x);
-    o->absent_ns = o->stamp_ns + a->x->c.absent_after_ms * MS_NS;
-    o->reads = o->closed_reads = o->tries = 0;
+    o->reads = o->position_reads = o->closed_reads = o->tries = 0;
     o->missed = false;
+}
+
+bool exec_may_prove_absence(const struct acct *a, const struct orun *o, int64_t begun_ns)
+{
+    int64_t wait = a->absent_after_ms > 0 ? a->absent_after_ms : a->x->c.absent_after_ms;
+    return begun_ns >= o->stamp_ns + wait * MS_NS;
 }
 
 /* Positions of this run */
@@ -198,8 +208,8 @@ struct prun *exec_prun_add(struct acct *a, const struct position *p, int64_t as_
     memcpy(r->id, p->id, sizeof r->id);
     r->as_of_ns = as_of_ns;
     r->shown = p->volume;
-    r->wanted = p->closing && p->closing_volume.v == 0;
-    memcpy(r->reason, p->close_reason, sizeof r->reason);
+    r->w.wanted = p->closing && p->closing_volume.v == 0;
+    memcpy(r->w.reason, p->close_reason, sizeof r->w.reason);
     return r;
 }
 
@@ -212,6 +222,45 @@ void exec_prun_remove(struct acct *a, const char *id)
     size_t at = (size_t)(r - a->positions_run);
     a->position_count--;
     memmove(r, r + 1, (a->position_count - at) * sizeof *r);
+}
+
+/* Pending orders of this run */
+
+struct drun *exec_drun(struct acct *a, const char *id)
+{
+    for (size_t k = 0; k < a->resting_count; k++)
+        if (strcmp(a->resting[k].id, id) == 0)
+            return &a->resting[k];
+    return NULL;
+}
+
+struct drun *exec_drun_add(struct acct *a, const struct pending *p, int64_t as_of_ns)
+{
+    if (a->resting_count == a->resting_cap) {
+        size_t cap = a->resting_cap == 0 ? 4 : a->resting_cap * 2;
+        struct drun *grown = realloc(a->resting, cap * sizeof *grown);
+        if (grown == NULL)
+            return NULL;
+        a->resting = grown;
+        a->resting_cap = cap;
+    }
+    struct drun *d = &a->resting[a->resting_count++];
+    memset(d, 0, sizeof *d);
+    memcpy(d->id, p->id, sizeof d->id);
+    d->as_of_ns = as_of_ns;
+    d->w.wanted = p->cancelling;
+    memcpy(d->w.reason, p->cancel_reason, sizeof d->w.reason);
+    return d;
+}
+
+void exec_drun_remove(struct acct *a, const char *id)
+{
+    struct drun *d = exec_drun(a, id);
+    if (d == NULL)
+        return;
+    size_t at = (size_t)(d - a->resting);
+    a->resting_count--;
+    memmove(d, d + 1, (a->resting_count - at) * sizeof *d);
 }
 
 /* Needs */
@@ -233,6 +282,8 @@ void exec_need_now(struct acct *a, unsigned kind)
         need_raise(&a->closed, now);
     if ((kind & NEED_BALANCE) != 0)
         need_raise(&a->balance, now);
+    if ((kind & NEED_ORDERS) != 0)
+        need_raise(&a->orders_list, now);
 }
 
 void exec_need_after(struct need *n, struct acct *a)
@@ -257,6 +308,8 @@ static unsigned needs_due(const struct acct *a, int64_t now)
         kinds |= NEED_CLOSED;
     if (a->balance.on && a->balance.due_ns <= now)
         kinds |= NEED_BALANCE;
+    if (a->orders_list.on && a->orders_list.due_ns <= now)
+        kinds |= NEED_ORDERS;
     return kinds;
 }
 
@@ -272,6 +325,11 @@ static int64_t history_from(const struct acct *a)
         if (p != NULL && (r->missing || r->shown.v < p->volume.v) && p->opened_ms < from)
             from = p->opened_ms;
     }
+    for (size_t k = 0; k < a->resting_count; k++) {
+        const struct pending *p = ledger_pending(x->c.ledger, a->index, a->resting[k].id);
+        if (p != NULL && a->resting[k].missing && p->created_ms < from)
+            from = p->created_ms;
+    }
     for (size_t k = 0; k < a->order_count; k++) {
         const struct order *o = ledger_order(x->c.ledger, a->orders[k].id);
         if (o != NULL && a->orders[k].missed && o->state != ORDER_ABSENT && o->intent_ms < from)
@@ -286,8 +344,7 @@ unsigned exec_needs(const struct exec *x, int account, int64_t *closed_from)
         account >= 0 && (size_t)account < x->account_count ? x->accounts[account] : NULL;
     if (a == NULL && exec_account(x, account) == NULL)
         return 0;
-    unsigned kinds =
-        a == NULL ? NEED_POSITIONS | NEED_CLOSED | NEED_BALANCE : needs_due(a, exec_now(x));
+    unsigned kinds = a == NULL ? NEED_ALL : needs_due(a, exec_now(x));
     if (closed_from != NULL)
         *closed_from =
             a != NULL ? history_from(a) : clock_market_ms(x->c.clock) - HISTORY_MARGIN_MS;
@@ -313,9 +370,11 @@ static int64_t need_next(const struct need *n, int64_t now)
 
 void exec_arm(struct acct *a)
 {
-    int64_t now = exec_now(a->x), next = close_next(a);
-    const struct need *all[] = {&a->positions, &a->closed, &a->balance};
-    for (size_t k = 0; k < 3; k++)
+    int64_t now = exec_now(a->x), next = close_next(a), cancel = pending_next(a);
+    const struct need *all[] = {&a->positions, &a->closed, &a->balance, &a->orders_list};
+    if (cancel < next)
+        next = cancel;
+    for (size_t k = 0; k < sizeof all / sizeof *all; k++)
         if (need_next(all[k], now) < next)
             next = need_next(all[k], now);
     timer_stop(&a->timer);
@@ -330,6 +389,7 @@ static void acct_timer(void *arg)
 {
     struct acct *a = arg;
     close_tick(a);
+    pending_tick(a);
     exec_needs_changed(a);
 }
 
@@ -412,7 +472,7 @@ static bool worth_following(const struct order *o)
 {
     if (o->state == ORDER_UNKNOWN)
         return true;
-    return o->op == ORDER_OPEN &&
+    return order_enters(o->op) &&
            (o->state == ORDER_ABSENT || (o->state == ORDER_ACCEPTED && !o->shown));
 }
 
@@ -451,10 +511,26 @@ static int follow_former(struct exec *x, struct err *e)
         struct prun *r = a != NULL ? exec_prun_add(a, p, 0) : NULL;
         if (r == NULL)
             return err_set(e, ERR_NOMEM, "exec: out of memory");
-        r->no_session = r->wanted;
-        r->retry_ns = r->wanted ? exec_now(x) : 0;
+        r->w.wanted = r->w.wanted && !MUTANT(wishes_kept);
+        r->w.no_session = r->w.wanted;
+        r->w.retry_ns = r->w.wanted ? exec_now(x) : 0;
         if (p->opened_ms < a->closed_from)
             a->closed_from = p->opened_ms;
+    }
+    return 0;
+}
+
+static int follow_resting(struct exec *x, struct err *e)
+{
+    size_t cursor = 0;
+    const struct pending *p;
+    while ((p = ledger_pending_next(x->c.ledger, -1, &cursor)) != NULL) {
+        struct acct *a = exec_acct(x, p->account);
+        struct drun *d = a != NULL ? exec_drun_add(a, p, 0) : NULL;
+        if (d == NULL)
+            return err_set(e, ERR_NOMEM, "exec: out of memory");
+        d->w.no_session = d->w.wanted;
+        d->w.retry_ns = d->w.wanted ? exec_now(x) : 0;
     }
     return 0;
 }
@@ -465,11 +541,13 @@ int exec_start(struct exec *x, struct err *e)
         return err_set(e, ERR_STATE, "exec: it was started before");
     x->started = true;
     x->last_batch = ledger_last_batch(x->c.ledger);
-    int rc = lose_former(x, e);
+    int rc = MUTANT(former_unknown) ? 0 : lose_former(x, e);
     if (rc == 0)
         rc = stream_commit(x->c.stream, e);
     if (rc == 0)
         rc = follow_former(x, e);
+    if (rc == 0)
+        rc = follow_resting(x, e);
     for (int k = 0; rc == 0 && k < ledger_account_count(x->c.ledger); k++) {
         struct acct *a = exec_acct(x, k);
         if (a == NULL)
@@ -480,7 +558,25 @@ int exec_start(struct exec *x, struct err *e)
             a->closed_from = last;
         exec_needs_changed(a);
     }
+    if (rc == 0)
+        parts_check(x); /* a deadline of a former life has passed */
     return rc;
+}
+
+int exec_absent_after(struct exec *x, int account, int64_t ms)
+{
+    struct acct *a = exec_acct(x, account);
+    if (a == NULL)
+        return ERR_NOTFOUND;
+    ms = ms > 0 ? ms : 0;
+    if (a->absent_after_ms == ms)
+        return 0;
+    a->absent_after_ms = ms;
+    for (size_t k = 0; k < a->order_count; k++) { /* what was read may have been read too early */
+        struct orun *r = &a->orders[k];
+        r->reads = r->position_reads = r->closed_reads = 0;
+    }
+    return 0;
 }
 
 void exec_stop_entries(struct exec *x, bool stop)

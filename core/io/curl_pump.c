@@ -248,6 +248,11 @@ int curl_pump_prepare(CURL *easy, const char *url, const char *ca_file, struct e
     }
     (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    /* Whatever the system's own settings allow: nothing older than TLS 1.2 sees a password. */
+    rc = curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (rc != CURLE_OK)
+        return err_set(e, ERR_FAILED, "cannot ask for TLS 1.2 or newer: %s",
+                       curl_easy_strerror(rc));
     (void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     /* A name that is still being resolved is left to its thread: removing the handle would wait. */
     (void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);

@@ -46,17 +46,57 @@ static int write_all(int fd, const void *p, size_t n)
     return 0;
 }
 
+void file_gate_kill(struct file_gate *g)
+{
+    if (g->dead) {
+        return;
+    }
+    g->dead = true;
+    if (g->died != NULL) {
+        g->died(g->arg);
+    }
+}
+
+bool file_gate_open(const struct file_gate *g)
+{
+    return g == NULL || !g->dead;
+}
+
+/* Counts a write. Returns how many of its n bytes reach the file; *whole: nothing stops it. */
+static size_t gate_pass(struct file_gate *g, size_t n, bool *whole)
+{
+    *whole = true;
+    if (g == NULL) {
+        return n;
+    }
+    *whole = false;
+    if (g->dead) {
+        return 0;
+    }
+    *whole = ++g->writes != g->last;
+    return *whole ? n : (size_t)((uint64_t)n * g->share >> 16);
+}
+
 int file_append_open(struct file *f, const char *path, mode_t mode, struct err *e)
+{
+    return file_append_open_through(f, path, mode, NULL, e);
+}
+
+int file_append_open_through(struct file *f, const char *path, mode_t mode, struct file_gate *gate,
+                             struct err *e)
 {
     struct stat st;
     f->fd = -1;
     f->size = 0;
+    f->gate = gate;
     f->path[0] = '\0';
     if (strlen(path) >= sizeof f->path) {
         return err_set(e, ERR_INPUT, "the path of a file is longer than %zu bytes: %s",
                        sizeof f->path - 1, path);
     }
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, mode);
+    bool open_gate = file_gate_open(gate); /* a dead process makes no file */
+    int fd = open_gate ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, mode)
+                       : open("/dev/null", O_WRONLY | O_CLOEXEC);
     if (fd < 0) {
         return err_set_errno(e, code_of(errno), errno, "cannot open %s for appending", path);
     }
@@ -65,12 +105,12 @@ int file_append_open(struct file *f, const char *path, mode_t mode, struct err *
         (void)close(fd);
         return err_set_errno(e, ERR_IO, number, "cannot read the size of %s", path);
     }
-    if (!S_ISREG(st.st_mode)) {
+    if (open_gate && !S_ISREG(st.st_mode)) {
         (void)close(fd);
         return err_set(e, ERR_INPUT, "%s is not a plain file", path);
     }
     f->fd = fd;
-    f->size = st.st_size;
+    f->size = open_gate ? st.st_size : 0;
     memcpy(f->path, path, strlen(path) + 1);
     return 0;
 }
@@ -81,7 +121,9 @@ int file_append(struct file *f, const void *p, size_t n, struct err *e)
     if (f->fd < 0) {
         return err_set(e, ERR_STATE, "append to a closed file");
     }
-    if (write_all(f->fd, p, n) != 0) {
+    bool whole;
+    size_t pass = gate_pass(f->gate, n, &whole);
+    if (write_all(f->fd, p, pass) != 0) {
         int number = errno;
         if (ftruncate(f->fd, f->size) != 0) {
             return err_set_errno(e, ERR_IO, errno, "cannot append to %s, nor cut off its torn end",
@@ -90,6 +132,9 @@ int file_append(struct file *f, const void *p, size_t n, struct err *e)
         return err_set_errno(e, ERR_IO, number, "cannot append %zu bytes to %s", n, f->path);
     }
     f->size += (int64_t)n;
+    if (!whole) {
+        file_gate_kill(f->gate);
+    }
     return 0;
 }
 
@@ -98,7 +143,7 @@ int file_sync(struct file *f, struct err *e)
     if (f->fd < 0) {
         return err_set(e, ERR_STATE, "sync of a closed file");
     }
-    if (fdatasync(f->fd) != 0) {
+    if (file_gate_open(f->gate) && fdatasync(f->fd) != 0) {
         return err_set_errno(e, ERR_IO, errno, "cannot sync %s", f->path);
     }
     return 0;
@@ -113,7 +158,7 @@ int file_truncate(struct file *f, int64_t size, struct err *e)
         return err_set(e, ERR_INPUT, "cannot cut %s to %lld bytes: it has %lld", f->path,
                        (long long)size, (long long)f->size);
     }
-    if (ftruncate(f->fd, size) != 0) {
+    if (file_gate_open(f->gate) && ftruncate(f->fd, size) != 0) {
         return err_set_errno(e, ERR_IO, errno, "cannot cut %s to %lld bytes", f->path,
                              (long long)size);
     }
@@ -193,10 +238,23 @@ static int sync_parent(const char *path, struct err *e)
 
 int file_replace(const char *path, const void *p, size_t n, mode_t mode, struct err *e)
 {
+    return file_replace_through(path, p, n, mode, NULL, e);
+}
+
+/* A write that is cut leaves what a killed process leaves: a part of the new content beside the old
+ * file, which stays. */
+int file_replace_through(const char *path, const void *p, size_t n, mode_t mode,
+                         struct file_gate *gate, struct err *e)
+{
     char beside[512 + 8];
+    bool whole;
     if (strlen(path) >= 512) {
         return err_set(e, ERR_INPUT, "the path of a file is longer than 511 bytes: %s", path);
     }
+    if (!file_gate_open(gate)) {
+        return 0;
+    }
+    n = gate_pass(gate, n, &whole);
     (void)snprintf(beside, sizeof beside, "%s.XXXXXX", path);
     int fd = mkostemp(beside, O_CLOEXEC);
     if (fd < 0) {
@@ -216,6 +274,10 @@ int file_replace(const char *path, const void *p, size_t n, mode_t mode, struct 
     if (close(fd) != 0 && done) {
         number = errno;
         done = false;
+    }
+    if (done && !whole) {
+        file_gate_kill(gate);
+        return 0;
     }
     if (done) {
         what = "replace";

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The HTTP front: listening, the life of the server, and what handlers see of a request. The
- * connection is in front_conn.c, parsing in front_parse.c, encoding in front_answer.c.
+ * The HTTP front: the life of the server, and what handlers see of a request. Connections are in
+ * front_conn.c, where they come from in front_tcp.c and front_fake.c, parsing in front_parse.c,
+ * encoding in front_answer.c.
  *
  * Deadlines are kept by one timer that walks over the connections; it runs only while there are
  * any, so nothing is armed or stopped for a request.
@@ -12,7 +13,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define BACKLOG 1024
 #define GRACE_NS INT64_C(200000000)
 
 static void fill_limits(struct front_config *c)
@@ -41,70 +41,18 @@ static void on_sweep(void *arg)
         timer_start_io(&f->sweep, f->sweep_ms);
 }
 
-static void on_connection(uv_stream_t *listener, int status)
+static void set_sweep(struct front *f)
 {
-    struct front *f = listener->data;
-    if (status < 0) {
-        log_write(f->loop->log, LOG_WARN, "front", "cannot accept a connection: %s",
-                  uv_strerror(status));
-        return;
-    }
-    conn_accept(f);
+    int64_t shortest = f->config.request_timeout_ms < f->config.idle_timeout_ms
+                           ? f->config.request_timeout_ms
+                           : f->config.idle_timeout_ms;
+    f->sweep_ms = shortest / 4 < 10 ? 10 : shortest / 4 > 1000 ? 1000 : shortest / 4;
 }
 
 void front_release(struct front *f)
 {
     if (--f->handles == 0 && f->freed)
         free(f);
-}
-
-static void on_listener_closed(uv_handle_t *handle)
-{
-    front_release(handle->data);
-}
-
-/* Reads back from the kernel where the socket is really bound. */
-static int read_address(struct front *f)
-{
-    struct sockaddr_storage address;
-    int n = sizeof address;
-    int status = uv_tcp_getsockname(&f->listener, (struct sockaddr *)&address, &n);
-    if (status)
-        return status;
-    char name[INET6_ADDRSTRLEN];
-    if (address.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&address;
-        uv_ip6_name(six, name, sizeof name);
-        f->port = ntohs(six->sin6_port);
-        snprintf(f->address, sizeof f->address, "[%s]:%u", name, f->port);
-    } else {
-        const struct sockaddr_in *four = (const struct sockaddr_in *)&address;
-        uv_ip4_name(four, name, sizeof name);
-        f->port = ntohs(four->sin_port);
-        snprintf(f->address, sizeof f->address, "%s:%u", name, f->port);
-    }
-    return 0;
-}
-
-static int listen_at(struct front *f, const char *host, struct err *e)
-{
-    union {
-        struct sockaddr any;
-        struct sockaddr_in four;
-        struct sockaddr_in6 six;
-    } address;
-    if (uv_ip4_addr(host, f->config.port, &address.four) &&
-        uv_ip6_addr(host, f->config.port, &address.six))
-        return err_set(e, ERR_INPUT, "'%s' is no numeric address to listen at", host);
-    int status = uv_tcp_bind(&f->listener, &address.any, 0);
-    if (status == 0)
-        status = uv_listen((uv_stream_t *)&f->listener, BACKLOG, on_connection);
-    if (status == 0)
-        status = read_address(f);
-    if (status)
-        return err_set(e, ERR_UNREACHABLE, "cannot listen at %s:%u: %s", host, f->config.port,
-                       uv_strerror(status));
-    return 0;
 }
 
 struct front *front_new(struct loop *l, const struct front_config *config, front_fn fn, void *arg,
@@ -120,20 +68,12 @@ struct front *front_new(struct loop *l, const struct front_config *config, front
     fill_limits(&f->config);
     f->fn = fn;
     f->arg = arg;
-    int64_t shortest = f->config.request_timeout_ms < f->config.idle_timeout_ms
-                           ? f->config.request_timeout_ms
-                           : f->config.idle_timeout_ms;
-    f->sweep_ms = shortest / 4 < 10 ? 10 : shortest / 4 > 1000 ? 1000 : shortest / 4;
+    f->idle_ms = f->config.idle_timeout_ms;
+    set_sweep(f);
     timer_init(&f->sweep, l, on_sweep, f);
-    int status = uv_tcp_init(&l->uv, &f->listener);
-    if (status) {
-        err_set(e, ERR_IO, "no socket for an HTTP server: %s", uv_strerror(status));
-        free(f);
-        return NULL;
-    }
-    f->listener.data = f;
+    f->net = config->net ? config->net : &front_tcp_ops;
     f->handles = 1;
-    int failed = listen_at(f, config->host ? config->host : "127.0.0.1", e);
+    int failed = f->net->listen(f, config->host ? config->host : "127.0.0.1", e);
     f->config.host = NULL; /* the caller's text need not stay */
     if (failed) {
         front_free(f);
@@ -149,7 +89,8 @@ void front_free(struct front *f)
     f->freed = true;
     int64_t until = clock_io_ns(f->loop->clock) + GRACE_NS;
     while (f->conns) {
-        conn_flush_blocking(f->conns, until);
+        if (f->conns->state != CONN_LINGER)
+            f->net->flush(f->conns, until);
         conn_close(f->conns);
     }
     timer_stop(&f->sweep);
@@ -158,7 +99,7 @@ void front_free(struct front *f)
         front_unlink(f, r);
         front_request_free(r);
     }
-    uv_close((uv_handle_t *)&f->listener, on_listener_closed);
+    f->net->unlisten(f);
 }
 
 const char *front_address(const struct front *f)
@@ -169,6 +110,14 @@ const char *front_address(const struct front *f)
 uint16_t front_port(const struct front *f)
 {
     return f->port;
+}
+
+void front_set_idle(struct front *f, int64_t idle_timeout_ms)
+{
+    f->config.idle_timeout_ms = idle_timeout_ms > 0 ? idle_timeout_ms : f->idle_ms;
+    set_sweep(f);
+    if (f->count > 0 && !f->freed)
+        timer_start_io(&f->sweep, f->sweep_ms);
 }
 
 unsigned front_connections(const struct front *f)
@@ -228,6 +177,11 @@ bool front_request_gone(const struct front_request *r)
     return r->gone;
 }
 
+unsigned front_request_nth(const struct front_request *r)
+{
+    return r->nth;
+}
+
 /* A request whose connection is gone has nobody to answer. */
 static bool freed_as_gone(struct front_request *r)
 {
@@ -249,16 +203,33 @@ void front_answer(struct front_request *r, int status, const struct http_header 
     conn_answered(c);
 }
 
+/* Lets `sent` bytes of the encoded answer go, then the connection. */
+static void break_at(struct front_request *r, size_t sent, bool reset)
+{
+    if (sent < r->answer.len)
+        r->answer.len = sent;
+    r->after = reset ? FRONT_RESET : FRONT_FIN;
+    r->answered = true;
+    conn_answered(r->conn);
+}
+
 void front_break(struct front_request *r, int status, const void *body, size_t n, size_t sent,
                  bool reset)
 {
     if (freed_as_gone(r))
         return;
-    struct front_conn *c = r->conn;
-    front_encode(c->front, r, status, NULL, 0, body, n, &r->answer, &r->after);
-    if (sent < r->answer.len)
-        r->answer.len = sent;
-    r->after = reset ? FRONT_RESET : FRONT_FIN;
-    r->answered = true;
-    conn_answered(c);
+    front_encode(r->conn->front, r, status, NULL, 0, body, n, &r->answer, &r->after);
+    break_at(r, sent, reset);
+}
+
+void front_break_body(struct front_request *r, int status, const struct http_header *headers,
+                      size_t header_count, const void *body, size_t n, size_t body_sent, bool reset)
+{
+    if (freed_as_gone(r))
+        return;
+    front_encode(r->conn->front, r, status, headers, header_count, body, n, &r->answer, &r->after);
+    /* The encoder may have left the body out (HEAD, 204, an unsafe header): the head ends it. */
+    const char *end = memmem(r->answer.p, r->answer.len, "\r\n\r\n", 4);
+    size_t head = end ? (size_t)(end - r->answer.p) + 4 : r->answer.len;
+    break_at(r, head + (body_sent < n ? body_sent : n), reset);
 }

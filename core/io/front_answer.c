@@ -43,8 +43,7 @@ static void refresh_date(struct front *f)
 static bool is_ours(const char *name)
 {
     return strcasecmp(name, "Content-Length") == 0 || strcasecmp(name, "Transfer-Encoding") == 0 ||
-           strcasecmp(name, "Connection") == 0 || strcasecmp(name, "Keep-Alive") == 0 ||
-           strcasecmp(name, "Date") == 0;
+           strcasecmp(name, "Connection") == 0 || strcasecmp(name, "Keep-Alive") == 0;
 }
 
 static bool value_safe(const char *value)
@@ -104,14 +103,18 @@ void front_encode(struct front *f, const struct front_request *r, int status,
         status = 500;
         header_count = n = 0;
     }
-    bool keep = r && r->keep_alive;
-    for (size_t i = 0; i < header_count; i++)
+    bool keep = r && r->keep_alive, dated = false;
+    for (size_t i = 0; i < header_count; i++) {
         if (strcasecmp(headers[i].name, "Connection") == 0 &&
             strcasecmp(headers[i].value, "close") == 0)
             keep = false;
-    refresh_date(f);
+        dated |= strcasecmp(headers[i].name, "Date") == 0;
+    }
     add_status(out, status);
-    str_addz(out, f->date);
+    if (!dated) {
+        refresh_date(f);
+        str_addz(out, f->date);
+    }
     for (size_t i = 0; i < header_count; i++) {
         if (is_ours(headers[i].name))
             continue;

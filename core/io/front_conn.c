@@ -10,12 +10,9 @@
  */
 #include "io/front_inner.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define MAX_WAITING 64u
@@ -40,9 +37,8 @@ static void str_recycle(struct str *s)
 
 /* ---- the end ---- */
 
-static void on_closed(uv_handle_t *handle)
+void conn_gone(struct front_conn *c)
 {
-    struct front_conn *c = handle->data;
     struct front *f = c->front;
     str_fini(&c->in);
     str_fini(&c->out);
@@ -93,22 +89,21 @@ static bool conn_detach(struct front_conn *c)
 void conn_close(struct front_conn *c)
 {
     if (conn_detach(c))
-        uv_close((uv_handle_t *)&c->tcp, on_closed);
+        c->net->close(c, false);
 }
 
 static void conn_reset(struct front_conn *c)
 {
-    if (conn_detach(c) && uv_tcp_close_reset(&c->tcp, on_closed))
-        uv_close((uv_handle_t *)&c->tcp, on_closed);
+    if (conn_detach(c))
+        c->net->close(c, true);
 }
 
 /* Everything has left: RST, or FIN and a wait for the client's own. */
 static void conn_end(struct front_conn *c)
 {
-    uv_os_fd_t fd;
     if (c->after == FRONT_RESET) {
         conn_reset(c);
-    } else if (c->eof || uv_fileno((uv_handle_t *)&c->tcp, &fd) || shutdown(fd, SHUT_WR)) {
+    } else if (c->eof || !c->net->shut(c)) {
         conn_close(c);
     } else {
         c->state = CONN_LINGER;
@@ -122,14 +117,13 @@ static void conn_end(struct front_conn *c)
 
 static void conn_flush(struct front_conn *c);
 
-static void on_written(uv_write_t *req, int status)
+void conn_written(struct front_conn *c, bool broken)
 {
-    struct front_conn *c = req->data;
     c->write_busy = false;
     str_recycle(&c->writing);
     if (c->state == CONN_CLOSED)
         return;
-    if (status < 0) {
+    if (broken) {
         conn_close(c);
         return;
     }
@@ -137,7 +131,7 @@ static void on_written(uv_write_t *req, int status)
     conn_update(c);
 }
 
-/* What the kernel did not take at once goes into a uv_write. */
+/* What the stream did not take at once waits in `writing`. */
 static void write_rest(struct front_conn *c, size_t taken)
 {
     struct str empty = c->writing;
@@ -146,10 +140,8 @@ static void write_rest(struct front_conn *c, size_t taken)
     str_clear(&c->out);
     c->write_left = c->writing.len - taken;
     c->write_since = now_ns(c);
-    c->write.data = c;
-    uv_buf_t buf = uv_buf_init(c->writing.p + taken, (unsigned)c->write_left);
     c->write_busy = true;
-    if (uv_write(&c->write, (uv_stream_t *)&c->tcp, &buf, 1, on_written)) {
+    if (!c->net->write_rest(c, c->writing.p + taken, c->write_left)) {
         c->write_busy = false;
         conn_close(c);
     }
@@ -164,14 +156,13 @@ static void conn_flush(struct front_conn *c)
         return;
     }
     if (c->out.len > 0) {
-        uv_buf_t buf = uv_buf_init(c->out.p, (unsigned)c->out.len);
-        int n = uv_try_write((uv_stream_t *)&c->tcp, &buf, 1);
-        if (n < 0 && n != UV_EAGAIN) {
+        ssize_t n = c->net->write(c, c->out.p, c->out.len);
+        if (n < 0) {
             conn_close(c);
             return;
         }
-        if (n < 0 || (size_t)n < c->out.len) {
-            write_rest(c, n < 0 ? 0 : (size_t)n);
+        if ((size_t)n < c->out.len) {
+            write_rest(c, (size_t)n);
             return;
         }
         str_recycle(&c->out);
@@ -182,31 +173,6 @@ static void conn_flush(struct front_conn *c)
         conn_close(c);
     else if (c->waiting == 0)
         c->since = now_ns(c);
-}
-
-void conn_flush_blocking(struct front_conn *c, int64_t until)
-{
-    uv_os_fd_t fd;
-    size_t left = c->tcp.write_queue_size;
-    if (c->state == CONN_CLOSED || c->state == CONN_LINGER || left + c->out.len == 0 ||
-        uv_fileno((uv_handle_t *)&c->tcp, &fd))
-        return;
-    if (left > 0) {
-        str_drop(&c->writing, c->writing.len - left); /* the uv_write is cancelled by the close */
-        str_add(&c->writing, c->out.p, c->out.len);
-    }
-    const struct str *all = left > 0 ? &c->writing : &c->out;
-    for (size_t sent = 0; sent < all->len;) {
-        int64_t wait_ms = (until - now_ns(c)) / 1000000;
-        struct pollfd p = {.fd = fd, .events = POLLOUT};
-        if (poll(&p, 1, wait_ms > 0 ? (int)wait_ms : 0) <= 0)
-            return;
-        ssize_t n = send(fd, all->p + sent, all->len - sent, MSG_NOSIGNAL);
-        if (n <= 0)
-            return;
-        sent += (size_t)n;
-    }
-    shutdown(fd, SHUT_WR);
 }
 
 /* ---- answers ---- */
@@ -266,15 +232,17 @@ static void enqueue(struct front_conn *c, struct front_request *r)
         c->first = r;
     c->last = r;
     c->waiting++;
+    r->nth = c->taken++;
 }
 
 void conn_refuse(struct front_conn *c, int status, const char *reason)
 {
-    static const struct http_header headers[] = {
+    struct http_header headers[] = {
         {"Content-Type", "text/plain"},
         {"Upgrade", "websocket"}, /* 426 only */
         {"Sec-WebSocket-Version", "13"},
     };
+    const struct front_config *config = &c->front->config;
     c->sated = true;
     c->began = 0;
     struct front_request *r = calloc(1, sizeof *r);
@@ -284,10 +252,19 @@ void conn_refuse(struct front_conn *c, int status, const char *reason)
     }
     str_init(&r->body);
     str_init(&r->answer);
-    char text[160];
-    int n = snprintf(text, sizeof text, "%d: %s\n", status, reason);
-    front_encode(c->front, NULL, status, headers, status == 426 ? 3 : 1, text, (size_t)n,
-                 &r->answer, &r->after);
+    struct str text;
+    str_init(&text);
+    const char *type =
+        config->refusal ? config->refusal(c->front->arg, status, reason, &text) : NULL;
+    if (type) {
+        headers[0].value = type;
+    } else {
+        str_clear(&text);
+        str_addf(&text, "%d: %s\n", status, reason);
+    }
+    front_encode(c->front, NULL, status, headers, status == 426 ? 3 : 1, text.p ? text.p : "",
+                 text.len, &r->answer, &r->after);
+    str_fini(&text);
     r->answered = true;
     enqueue(c, r);
     advance(c);
@@ -298,7 +275,7 @@ void conn_refuse(struct front_conn *c, int status, const char *reason)
 static bool conn_takes(const struct front_conn *c)
 {
     return c->state == CONN_OPEN && !c->sated && c->waiting < MAX_WAITING &&
-           c->out.len + c->tcp.write_queue_size < MAX_BACKLOG;
+           c->out.len + c->net->unsent(c) < MAX_BACKLOG;
 }
 
 /* Hands the socket over. Only a connection with nothing else going on can change its protocol. */
@@ -320,10 +297,9 @@ static void upgrade(struct front_conn *c, struct front_request *r, bool more)
         status = f->config.check_upgrade(f->arg, r);
         reason = "the WebSocket is refused";
     }
-    uv_os_fd_t fd;
-    int copy = -1;
-    if (status == 0 &&
-        (uv_fileno((uv_handle_t *)&c->tcp, &fd) || (copy = fcntl(fd, F_DUPFD_CLOEXEC, 0)) < 0)) {
+    int fd = status == 0 ? c->net->fd(c) : -1;
+    int copy = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+    if (status == 0 && copy < 0) {
         status = 503;
         reason = "no file descriptor is left";
     }
@@ -344,7 +320,7 @@ static void upgrade(struct front_conn *c, struct front_request *r, bool more)
     if (request.failed || path.failed)
         close(copy);
     else
-        ws_server_adopt(f->config.ws, copy, request.p, request.len, path.p);
+        ws_server_adopt(f->config.ws, copy, request.p, request.len, path.p, r->tag ? r->tag : "");
     str_fini(&request);
     str_fini(&path);
 }
@@ -390,16 +366,11 @@ static size_t conn_parse(struct front_conn *c, const char *bytes, size_t n)
     return c->sated ? n : total;
 }
 
-static void alloc_buffer(uv_handle_t *handle, size_t hint, uv_buf_t *buf)
+void conn_read_end(struct front_conn *c, bool broken)
 {
-    struct front_conn *c = handle->data;
-    (void)hint;
-    *buf = uv_buf_init(c->front->buffer, sizeof c->front->buffer);
-}
-
-static void on_end(struct front_conn *c, ssize_t status)
-{
-    if (status != UV_EOF || c->state == CONN_LINGER) {
+    if (c->state == CONN_CLOSED)
+        return;
+    if (broken || c->state == CONN_LINGER) {
         conn_close(c);
         return;
     }
@@ -409,34 +380,29 @@ static void on_end(struct front_conn *c, ssize_t status)
     c->began = 0;
     for (struct front_request *r = c->first; r; r = r->next)
         r->gone = true;
-    uv_read_stop((uv_stream_t *)&c->tcp);
+    (void)c->net->read(c, false);
     c->reading = false;
     conn_flush(c);
 }
 
-static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+void conn_read(struct front_conn *c, const char *p, size_t n)
 {
-    struct front_conn *c = stream->data;
-    if (n == 0 || c->state == CONN_CLOSED)
+    if (c->state == CONN_CLOSED)
         return;
-    if (n < 0) {
-        on_end(c, n);
-        return;
-    }
     c->fresh = false;
     if (c->state == CONN_LINGER || c->sated)
         return;
     c->parsing = true;
     if (c->in.len > 0) {
-        str_add(&c->in, buf->base, (size_t)n);
+        str_add(&c->in, p, n);
         size_t used = conn_parse(c, c->in.p, c->in.len);
         if (c->in.failed)
             conn_close(c);
         str_drop(&c->in, used);
     } else {
-        size_t used = conn_parse(c, buf->base, (size_t)n);
-        if (used < (size_t)n && c->state != CONN_CLOSED)
-            str_add(&c->in, buf->base + used, (size_t)n - used);
+        size_t used = conn_parse(c, p, n);
+        if (used < n && c->state != CONN_CLOSED)
+            str_add(&c->in, p + used, n - used);
     }
     c->parsing = false;
     conn_update(c);
@@ -460,11 +426,11 @@ static void conn_update(struct front_conn *c)
     if (c->state == CONN_CLOSED || c->eof)
         return;
     bool read = c->state != CONN_OPEN || c->sated || conn_takes(c);
-    if (read && !c->reading && uv_read_start((uv_stream_t *)&c->tcp, alloc_buffer, on_read))
-        conn_close(c);
-    else if (!read && c->reading)
-        uv_read_stop((uv_stream_t *)&c->tcp);
+    if (read == c->reading)
+        return;
     c->reading = read;
+    if (!c->net->read(c, read))
+        conn_close(c);
 }
 
 void conn_answered(struct front_conn *c)
@@ -479,8 +445,9 @@ static bool write_stuck(struct front_conn *c, int64_t now, int64_t limit)
 {
     if (!c->write_busy)
         return false;
-    if (c->tcp.write_queue_size != c->write_left) {
-        c->write_left = c->tcp.write_queue_size;
+    size_t left = c->net->unsent(c);
+    if (left != c->write_left) {
+        c->write_left = left;
         c->write_since = now;
     }
     return now - c->write_since > limit;
@@ -512,18 +479,10 @@ void conn_sweep(struct front_conn *c, int64_t now)
 
 /* ---- the beginning ---- */
 
-/* Where the client is, and whether there is room for it. */
-static bool admit(struct front_conn *c)
+/* Is there room for one more client, and for one more of its address? */
+static bool admit(const struct front_conn *c)
 {
-    struct front *f = c->front;
-    struct sockaddr_storage address;
-    int n = sizeof address;
-    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&address, &n))
-        return false;
-    if (address.ss_family == AF_INET6)
-        uv_ip6_name((const struct sockaddr_in6 *)&address, c->peer, sizeof c->peer);
-    else
-        uv_ip4_name((const struct sockaddr_in *)&address, c->peer, sizeof c->peer);
+    const struct front *f = c->front;
     unsigned total = f->count + (f->config.ws ? ws_server_count(f->config.ws) : 0);
     bool room = total <= f->config.max_connections;
     if (room && f->config.max_per_address) {
@@ -535,15 +494,17 @@ static bool admit(struct front_conn *c)
     return room;
 }
 
-void conn_accept(struct front *f)
+bool conn_accept(struct front *f, void *pending)
 {
-    struct front_conn *c = calloc(1, sizeof *c);
-    if (!c || uv_tcp_init(&f->loop->uv, &c->tcp)) {
-        free(c);
-        return;
-    }
+    struct front_conn *c = calloc(1, sizeof *c + f->net->stream_size);
+    if (!c)
+        return false;
     c->front = f;
-    c->tcp.data = c;
+    c->net = f->net;
+    if (!c->net->open(c, pending)) {
+        free(c);
+        return false;
+    }
     c->fresh = true;
     c->since = now_ns(c);
     front_parser_init(&c->parser, f->config.max_head, f->config.max_body);
@@ -557,13 +518,12 @@ void conn_accept(struct front *f)
     f->handles++;
     if (f->count++ == 0)
         timer_start_io(&f->sweep, f->sweep_ms);
-    if (uv_accept((uv_stream_t *)&f->listener, (uv_stream_t *)&c->tcp) ||
-        f->count > f->config.max_connections + MAX_REFUSED) {
+    if (!c->net->accept(c) || f->count > f->config.max_connections + MAX_REFUSED) {
         conn_close(c);
-        return;
+        return true;
     }
-    uv_tcp_nodelay(&c->tcp, 1);
     if (!admit(c))
         conn_refuse(c, 503, "too many connections");
     conn_update(c);
+    return true;
 }

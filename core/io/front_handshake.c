@@ -6,6 +6,7 @@
  */
 #include "io/front_inner.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -41,6 +42,16 @@ int front_handshake_check(const struct front_request *r, const char **reason)
         status = 0;
     }
     return status;
+}
+
+int front_set_tag(struct front_request *r, const char *text)
+{
+    char *copy = strdup(text);
+    if (!copy)
+        return ERR_NOMEM;
+    free(r->tag);
+    r->tag = copy;
+    return 0;
 }
 
 bool front_same_origin(const struct front_request *r)

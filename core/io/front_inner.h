@@ -3,18 +3,19 @@
  * What the files of the HTTP front share: the request, the parser layer (bytes in, whole requests
  * out, no sockets), the connection, the server.
  *
- * Order of a connection's life: front_conn.c reads bytes, front_parse.c makes requests of them, the
- * handler answers, front_answer.c encodes, front_conn.c lets the answers leave in order.
+ * Order of a connection's life: front_conn.c gets bytes of its stream (front_net.h), front_parse.c
+ * makes requests of them, the handler answers, front_answer.c encodes, front_conn.c lets the
+ * answers leave in order.
  */
 #ifndef PERIGEE_IO_FRONT_INNER_H
 #define PERIGEE_IO_FRONT_INNER_H
 
 #include <http_parser.h>
 #include <netinet/in.h>
-#include <uv.h>
 
 #include "base/str.h"
 #include "io/front.h"
+#include "io/front_net.h"
 
 #define FRONT_PEER_MAX INET6_ADDRSTRLEN
 
@@ -42,11 +43,13 @@ struct front_request {
     struct str body;                             /* whole body, without transfer coding */
     struct str answer;                           /* encoded answer that waits for its turn */
     enum front_after after;                      /* valid once answered */
+    unsigned nth;                                /* requests before it on its connection */
     bool answered;                               /* the handler is done with it */
     bool gone;                                   /* the client has ended its side */
     bool keep_alive;                             /* the client lets the connection live on */
     bool old;                                    /* HTTP/1.0 */
     bool upgrade;                                /* speaks of WebSocket */
+    char *tag;                                   /* of an upgrade (front_set_tag); owned */
     char peer[FRONT_PEER_MAX];                   /* address of the client */
 };
 
@@ -94,29 +97,29 @@ enum conn_state {
     CONN_OPEN,   /* requests are read */
     CONN_LAST,   /* the last answer is leaving; what comes in is dropped */
     CONN_LINGER, /* our side is shut; waits for the client's end so that no RST eats the answer */
-    CONN_CLOSED  /* uv_close was called */
+    CONN_CLOSED  /* its stream is being closed */
 };
 
 struct front_conn {
-    uv_tcp_t tcp;
+    const struct front_net_ops *net;
     struct front *front;
     struct front_conn *prev, *next; /* all connections of the front */
     struct front_parser parser;
     struct front_request *first, *last; /* requests whose answer has not left, oldest first */
     unsigned waiting;                   /* how many */
+    unsigned taken;                     /* requests so far */
     struct str in;                      /* bytes read and not yet parsed */
     struct str out;                     /* bytes to write */
-    struct str writing;                 /* bytes of the uv_write in flight */
-    uv_write_t write;
-    size_t write_left;   /* bytes of `writing` the kernel had not taken at the last sweep */
-    int64_t write_since; /* io ns of its last progress */
-    int64_t began;       /* io ns when the unfinished request began; 0: none */
-    int64_t since;       /* io ns: idle since, or lingering since */
+    struct str writing;                 /* what the stream could not take at once */
+    size_t write_left;                  /* bytes of it that had not left at the last sweep */
+    int64_t write_since;                /* io ns of its last progress */
+    int64_t began;                      /* io ns when the unfinished request began; 0: none */
+    int64_t since;                      /* io ns: idle since, or lingering since */
     enum conn_state state;
     enum front_after after; /* how it ends; valid in CONN_LAST */
-    bool write_busy;        /* a uv_write is in flight */
+    bool write_busy;        /* the stream holds `writing` */
     bool parsing;           /* inside the parse loop: no second one */
-    bool reading;           /* uv_read_start is on */
+    bool reading;           /* the stream reads */
     bool sated;             /* its last request was taken: nothing more is parsed */
     bool eof;               /* the client has ended its side */
     bool continue_due;      /* owes "100 Continue" after the answers before it */
@@ -124,19 +127,26 @@ struct front_conn {
     char peer[FRONT_PEER_MAX];
 };
 
+static inline void *front_stream_of(const struct front_conn *c)
+{
+    return (void *)(uintptr_t)(c + 1);
+}
+
 struct front {
     struct loop *loop;
     struct front_config config; /* limits filled in */
     front_fn fn;
     void *arg;
-    uv_tcp_t listener;
+    const struct front_net_ops *net;
+    void *listener;                 /* the net's */
     struct front_conn *conns;       /* all open ones */
     struct front_request *requests; /* all not yet freed */
     unsigned count;                 /* open connections */
-    unsigned handles;               /* uv handles not yet closed, the listener included */
+    unsigned handles;               /* streams not yet gone, and the listener */
     bool freed;                     /* front_free was called: freed with the last handle */
     struct timer sweep;             /* deadlines; runs only while there are connections */
     int64_t sweep_ms;               /* its period */
+    int64_t idle_ms;                /* of the configuration, which front_set_idle changes */
     uint16_t port;
     int64_t date_s; /* second that `date` was made for */
     char date[48];  /* "Date: ...\r\n" */
@@ -149,15 +159,12 @@ void front_encode(struct front *f, const struct front_request *r, int status,
                   const struct http_header *headers, size_t header_count, const void *body,
                   size_t n, struct str *out, enum front_after *after);
 
-void conn_accept(struct front *f);
 void conn_close(struct front_conn *c);
 /* r was answered (r->after is set, its bytes are in r->answer): lets go what may. */
 void conn_answered(struct front_conn *c);
 /* Refuses: queues an answer behind those that wait and ends the connection after it. */
 void conn_refuse(struct front_conn *c, int status, const char *reason);
 void conn_sweep(struct front_conn *c, int64_t now);
-void conn_flush_blocking(struct front_conn *c, int64_t until);
 void front_unlink(struct front *f, struct front_request *r);
-void front_release(struct front *f); /* a handle's close callback has run */
 
 #endif

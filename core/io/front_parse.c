@@ -284,6 +284,7 @@ void front_request_free(struct front_request *r)
     if (!r)
         return;
     str_fini(&r->body);
+    free(r->tag);
     str_fini(&r->answer);
     free(r);
 }

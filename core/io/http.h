@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * HTTP client for reads and sign-ins, over libcurl's multi_socket on the loop. Orders never go this
- * way: libcurl repeats a POST by itself when a reused connection dies (see lane.h).
+ * HTTP client for reads and sign-ins, over libcurl's multi_socket on the loop, or over any
+ * transport. Orders never go this way: libcurl repeats a POST by itself when a reused connection
+ * dies (see lane.h).
  *
  * Each exchange holds the loop (loop_hold) until its callback has returned.
  */
@@ -13,11 +14,18 @@
 
 #include "base/err.h"
 #include "io/loop.h"
+#include "io/transport.h"
 
 struct http_client;
 struct http_call;
 
 struct http_client *http_client_new(struct loop *l, unsigned max_connections, struct err *e);
+/* The same client without libcurl, on connections of `ops`: for runs under virtual time. http URLs
+ * only. Connections are kept and used again; as libcurl does, it sends a request again, of any
+ * method and up to five times, when the kept connection that it went out on ends before a byte of
+ * the answer came. */
+struct http_client *http_client_new_over(struct loop *l, const struct transport_ops *ops,
+                                         void *ops_ctx, unsigned max_connections, struct err *e);
 /* Cancels what is in flight (callbacks get ERR_CANCELLED). */
 void http_client_free(struct http_client *c);
 
@@ -48,6 +56,9 @@ struct http_answer {
     int64_t begun_io_ns; /* when http_start was called */
     int64_t begun_market_ms;
     int64_t elapsed_us;
+    int64_t
+        connect_us; /* of it, until the connection stood; 0: it was there, or is not of libcurl */
+    int64_t tls_us; /* of it, until its handshake was over; 0: no TLS, or it was there */
 };
 
 /* The answer is valid only inside the callback. */

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mutant.h"
 #include "io/lane_queue.h"
 #include "io/reply.h"
 
@@ -33,6 +34,7 @@ struct lane {
     void *ops_ctx;
     int64_t connect_timeout_ms;
     int64_t answer_timeout_ms;
+    int64_t idle_ms; /* a connection is used no more after so long without a request; 0: always */
     enum link link;
     struct transport *t;          /* NULL while down */
     struct lane_queue wait[2];    /* by enum lane_priority */
@@ -42,13 +44,14 @@ struct lane {
     bool handed;                  /* the transport was asked to send current: it may have acted */
     bool send_failed;        /* current can not be sent further; an answer may still be there */
     struct reply *reply;     /* answer to current */
-    struct timer link_timer; /* opening: time-out; down: next attempt */
+    struct timer link_timer; /* opening: time-out; down: next attempt; up: end of idle_ms */
     struct timer answer_timer;
     struct timer deadline_timer; /* earliest deadline of those that wait */
     struct timer kick;           /* ends what went wrong inside lane_submit */
     unsigned failures;           /* attempts in a row that gave no useful connection */
     int64_t failed_at;           /* io ns of the newest of them */
     int64_t opened_at;           /* io ns */
+    int64_t used_at;             /* io ns: opened, or the newest answer */
     bool useful;                 /* this connection has answered */
     uint64_t connects;
     unsigned depth; /* events being served */
@@ -132,21 +135,10 @@ static void leave(struct lane *lane)
 
 /* ---- deadlines of those that wait ---- */
 
-static bool expired(const struct lane_request *r, int64_t now)
-{
-    return r->deadline_io_ns != 0 && now >= r->deadline_io_ns;
-}
-
 static void arm_deadline(struct lane *lane)
 {
-    int64_t first = 0;
-    for (size_t k = 0; k < 2; k++) {
-        for (const struct lane_request *r = lane->wait[k].head; r != NULL; r = r->next) {
-            if (r->deadline_io_ns != 0 && (first == 0 || r->deadline_io_ns < first)) {
-                first = r->deadline_io_ns;
-            }
-        }
-    }
+    int64_t first = lane_queue_deadline(&lane->wait[LANE_CLOSE], 0);
+    first = lane_queue_deadline(&lane->wait[LANE_OPEN], first);
     if (first == 0) {
         timer_stop(&lane->deadline_timer);
         return;
@@ -164,7 +156,7 @@ static void on_deadline(void *arg)
         struct lane_request *next = NULL;
         for (struct lane_request *r = lane->wait[k].head; r != NULL; r = next) {
             next = r->next;
-            if (expired(r, now)) {
+            if (lane_request_expired(r, now)) {
                 (void)lane_queue_take(&lane->wait[k], r);
                 end(lane, r, LANE_NOT_SENT, lane->link == LINK_UP ? "deadline" : "unreachable");
             }
@@ -208,7 +200,7 @@ static void write_more(struct lane *lane)
 /* The point of no return for r: it is in no queue any more. */
 static void start_request(struct lane *lane, struct lane_request *r)
 {
-    if (expired(r, now_ns(lane))) {
+    if (lane_request_expired(r, now_ns(lane))) {
         end(lane, r, LANE_NOT_SENT, "deadline");
         return;
     }
@@ -232,6 +224,20 @@ static void start_request(struct lane *lane, struct lane_request *r)
     }
 }
 
+/* The link is idle from now on, for as long as the peer is sure to keep it. */
+static void begin_idle(struct lane *lane)
+{
+    lane->used_at = now_ns(lane);
+    if (lane->idle_ms > 0) {
+        (void)timer_start_io(&lane->link_timer, lane->idle_ms);
+    }
+}
+
+static bool too_long_idle(const struct lane *lane)
+{
+    return lane->idle_ms > 0 && now_ns(lane) - lane->used_at >= lane->idle_ms * NS_PER_MS;
+}
+
 /* Starts the next request when the link is up and idle. The caller has raised `depth`. */
 static void pump(struct lane *lane)
 {
@@ -240,7 +246,7 @@ static void pump(struct lane *lane)
     }
     lane->locked = true;
     while (!lane->dead && lane->link == LINK_UP && lane->current == NULL && waiting(lane)) {
-        if (!is_quiet(lane)) {
+        if (too_long_idle(lane) || !is_quiet(lane)) { /* the timer may be late: a stall of ours */
             break_link(lane);
             break;
         }
@@ -268,13 +274,21 @@ static void answered(struct lane *lane, bool keep)
     lane->locked = true; /* the next request would overwrite the answer */
     deliver(lane, r, &a);
     lane->locked = false;
-    if (!lane->dead && !keep) {
+    if (!lane->dead && keep) {
+        begin_idle(lane);
+    } else if (!lane->dead) {
         break_link(lane);
     }
 }
 
 static void cut(struct lane *lane, const char *cause)
 {
+    if (MUTANT(never_twice) && lane->useful) { /* as HTTP clients do on kept connections */
+        struct lane_request *r = lane->current;
+        lane->current = NULL;
+        timer_stop(&lane->answer_timer);
+        lane_queue_push(&lane->wait[r->priority], r);
+    }
     end_current(lane, LANE_CUT, cause);
     break_link(lane);
 }
@@ -309,13 +323,17 @@ static bool serve(struct lane *lane, const char *p, ssize_t n)
     return false;
 }
 
-/* Until AGAIN: TLS holds bytes that poll does not show. */
+/* Until AGAIN: TLS holds bytes that poll does not show. Where nothing is held, a whole answer ends
+ * it: what comes behind is shown by the next poll, or found before the next request. */
 static void read_all(struct lane *lane)
 {
     char buf[16384];
     while (!lane->dead && lane->link == LINK_UP) {
         ssize_t n = lane->ops->recv(lane->t, buf, sizeof buf);
-        if (n == TRANSPORT_AGAIN || !serve(lane, buf, n)) {
+        if (n == TRANSPORT_AGAIN || !serve(lane, buf, n) || lane->dead) {
+            return;
+        }
+        if (lane->current == NULL && lane->ops->holds != NULL && !lane->ops->holds(lane->t)) {
             return;
         }
     }
@@ -387,10 +405,7 @@ static int64_t retry_delay_ms(const struct lane *lane)
     if (lane->failures <= 1) {
         return 0;
     }
-    if (lane->failures > 10) {
-        return max;
-    }
-    int64_t ms = (int64_t)RETRY_FIRST_MS << (lane->failures - 2);
+    int64_t ms = (int64_t)RETRY_FIRST_MS << (lane->failures < 12 ? lane->failures - 2 : 10);
     return ms < max ? ms : max;
 }
 
@@ -441,6 +456,7 @@ static void on_opened(void *arg, int error, const char *message)
         lane->connects++;
         lane->opened_at = now_ns(lane);
         lane->useful = false;
+        begin_idle(lane);
         pump(lane);
     }
     leave(lane);
@@ -456,6 +472,8 @@ static void on_link_timer(void *arg)
         retry(lane);
     } else if (lane->link == LINK_DOWN) {
         open_link(lane);
+    } else if (lane->current == NULL) {
+        break_link(lane);
     }
     leave(lane);
 }
@@ -494,6 +512,7 @@ struct lane *lane_new(struct loop *l, const struct lane_config *config, struct e
     lane->ops_ctx = config->ops_ctx;
     lane->connect_timeout_ms = config->connect_timeout_ms > 0 ? config->connect_timeout_ms : 5000;
     lane->answer_timeout_ms = config->answer_timeout_ms > 0 ? config->answer_timeout_ms : 10000;
+    lane->idle_ms = config->idle_close_ms - config->idle_close_ms / 4; /* clocks and ways differ */
     lane->origin = strdup(config->origin);
     lane->reply = reply_new(config->max_answer > 0 ? config->max_answer : (size_t)256 << 10);
     if (lane->origin == NULL || lane->reply == NULL) {

@@ -4,7 +4,8 @@
  * and NEVER twice. Not a byte is repeated by this layer: when a connection dies after the first
  * byte of a request was sent, the request ends as LANE_CUT and the caller reconciles.
  *
- * An idle lane that sees the end of its stream reopens at once, before the next order. A request
+ * An idle lane that sees the end of its stream reopens at once, before the next order; where it is
+ * known how long the peer keeps an idle connection, it reopens before that. A request
  * that finds no connection waits for one until its deadline and then ends as LANE_NOT_SENT.
  */
 #ifndef PERIGEE_IO_LANE_H
@@ -27,6 +28,7 @@ struct lane_config {
     int64_t connect_timeout_ms; /* 0: 5,000 */
     int64_t answer_timeout_ms;  /* from the first byte sent; 0: 10,000 */
     size_t max_answer;          /* 0: 256 KiB */
+    int64_t idle_close_ms;      /* the peer closes what is idle so long; 0: nobody knows */
 };
 
 enum lane_outcome {

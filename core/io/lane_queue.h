@@ -58,4 +58,20 @@ static inline bool lane_queue_take(struct lane_queue *q, struct lane_request *r)
     return false;
 }
 
+static inline bool lane_request_expired(const struct lane_request *r, int64_t now)
+{
+    return r->deadline_io_ns != 0 && now >= r->deadline_io_ns;
+}
+
+/* The earlier one of `first` and the deadlines in q; 0: there is none. */
+static inline int64_t lane_queue_deadline(const struct lane_queue *q, int64_t first)
+{
+    for (const struct lane_request *r = q->head; r != NULL; r = r->next) {
+        if (r->deadline_io_ns != 0 && (first == 0 || r->deadline_io_ns < first)) {
+            first = r->deadline_io_ns;
+        }
+    }
+    return first;
+}
+
 #endif

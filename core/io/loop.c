@@ -24,8 +24,8 @@ static void on_idle(uv_idle_t *handle)
 
 static void no_sleep(struct loop *l, bool on)
 {
-    if (uv_is_closing((uv_handle_t *)&l->hooks->idle)) {
-        return; /* woken by a close callback inside loop_fini */
+    if (l->hooks->turning || uv_is_closing((uv_handle_t *)&l->hooks->idle)) {
+        return; /* closing: woken by a close callback inside loop_fini */
     }
     if (on) {
         uv_idle_start(&l->hooks->idle, on_idle);
@@ -34,8 +34,9 @@ static void no_sleep(struct loop *l, bool on)
     }
 }
 
-static bool drain(struct loop_hooks *h)
+bool loop_drain(struct loop *l)
 {
+    struct loop_hooks *h = l->hooks;
     bool more = false;
     for (size_t i = 0; i < h->drain_count; i++) {
         if (h->drain[i].fn(h->drain[i].arg)) {
@@ -49,12 +50,15 @@ static void on_prepare(uv_prepare_t *handle)
 {
     struct loop_hooks *h = handle->data;
     struct loop *l = h->loop;
+    if (h->turning) {
+        return;
+    }
     h->wake = false;
-    bool more = drain(h);
+    bool more = loop_drain(l);
     if (!more && l->in_flight == 0 && h->settled != NULL && !l->stopping) {
         uint64_t before = h->activity;
         h->settled(h->settled_arg);
-        more = drain(h) || h->activity != before;
+        more = loop_drain(l) || h->activity != before;
     }
     no_sleep(l, more || h->wake);
     loop_timers_arm(l);
@@ -63,7 +67,7 @@ static void on_prepare(uv_prepare_t *handle)
 static void on_check(uv_check_t *handle)
 {
     struct loop_hooks *h = handle->data;
-    if (drain(h)) {
+    if (!h->turning && loop_drain(h->loop)) {
         no_sleep(h->loop, true);
     }
 }
@@ -186,6 +190,10 @@ int loop_fini(struct loop *l)
 int loop_run(struct loop *l)
 {
     l->stopping = false;
+    if (l->clock->mode == CLOCK_VIRTUAL) {
+        int rc = loop_run_until(l, INT64_MAX);
+        return rc == ERR_CANCELLED ? 0 : rc;
+    }
     no_sleep(l, true); /* hooks are asked once even if no handle is there yet */
     (void)uv_run(&l->uv, UV_RUN_DEFAULT);
     return 0;
@@ -199,6 +207,9 @@ void loop_stop(struct loop *l)
 
 int loop_run_once(struct loop *l, bool wait)
 {
+    if (wait && l->clock->mode == CLOCK_VIRTUAL) {
+        return loop_step_until(l, INT64_MAX) == ERR_LIMIT ? ERR_LIMIT : 0;
+    }
     if (!wait || !uv_loop_alive(&l->uv)) {
         no_sleep(l, true);
     }

@@ -35,6 +35,26 @@ int loop_fini(struct loop *l);
 int loop_run(struct loop *l); /* until loop_stop or nothing is left to do */
 void loop_stop(struct loop *l);
 int loop_run_once(struct loop *l, bool wait); /* for tests: one turn */
+/* Is there anything that could still happen: handles, requests, queued work, and with a virtual
+ * clock timers? */
+bool loop_alive(const struct loop *l);
+
+/* ---- virtual time ----
+ *
+ * With a virtual clock a turn is: drain hooks until they report no work, then the timers of both
+ * clocks that are due, in order of their due time and of starting. When nothing is ready, both
+ * clocks jump together to the earliest due time. libuv takes no part, so a turn costs no system
+ * call; only while handles or requests of its own are alive (work of the thread pool) it is asked
+ * before each jump, and the time stands still until the requests are done.
+ * loop_run and loop_run_once(l, true) take such turns, too; loop_run_once(l, false) takes one of
+ * libuv's, in which no time passes. */
+
+/* One turn or one jump, not beyond io_ns (INT64_MAX: as long as there are timers). 1: call again;
+ * 0: io_ns is reached and all that was due is done; ERR_CANCELLED: loop_stop was called; ERR_LIMIT:
+ * so many turns were taken without any time passing that something restarts itself for ever. */
+int loop_step_until(struct loop *l, int64_t io_ns);
+/* Steps to io_ns. 0, ERR_CANCELLED or ERR_LIMIT. */
+int loop_run_until(struct loop *l, int64_t io_ns);
 
 typedef void (*loop_fn)(void *arg);
 /* fn runs after each round of I/O callbacks and again before the loop sleeps: task queues are
@@ -68,6 +88,8 @@ struct timer {
 void timer_init(struct timer *t, struct loop *l, loop_fn fn, void *arg);
 /* From now; 0 fires on the next turn. 0 or ERR_NOMEM. */
 int timer_start_io(struct timer *t, int64_t ms);
+/* At io ns `due`; a past one fires on the next turn. 0 or ERR_NOMEM. */
+int timer_start_io_at(struct timer *t, int64_t due_io_ns);
 /* A past due fires on the next turn. 0 or ERR_NOMEM. */
 int timer_start_market(struct timer *t, int64_t due_market_ms);
 void timer_stop(struct timer *t);

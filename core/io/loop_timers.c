@@ -83,7 +83,7 @@ static void heap_remove(struct timer_heap *h, struct timer *t)
     }
 }
 
-static struct timer *heap_top(const struct timer_heap *h)
+struct timer *timer_heap_top(const struct timer_heap *h)
 {
     return h->count ? h->at[0] : NULL;
 }
@@ -101,7 +101,7 @@ static void uv_arm(struct loop *l, uv_timer_t *handle, uv_timer_cb fn, int64_t m
 
 static void arm_io(struct loop_timers *w)
 {
-    const struct timer *top = heap_top(&w->io);
+    const struct timer *top = timer_heap_top(&w->io);
     if (top == NULL) {
         uv_timer_stop(&w->uv_io);
         return;
@@ -118,7 +118,7 @@ static void arm_io(struct loop_timers *w)
 
 static void arm_market(struct loop_timers *w)
 {
-    const struct timer *top = heap_top(&w->market);
+    const struct timer *top = timer_heap_top(&w->market);
     if (top == NULL) {
         uv_timer_stop(&w->uv_market);
         return;
@@ -142,6 +142,11 @@ static void fire(struct loop_timers *w, struct timer_heap *h, struct timer *t)
     t->fn(t->arg);
 }
 
+void loop_timers_fire(struct loop *l, struct timer *t)
+{
+    fire(l->timers, t->where == TIMER_IO ? &l->timers->io : &l->timers->market, t);
+}
+
 /* Arming waits for prepare when something is due at once: libuv runs a timer of 0 that was started
  * inside a timer callback in the same turn. */
 static void end_of_fire(struct loop_timers *w)
@@ -159,8 +164,8 @@ static void on_uv_io(uv_timer_t *handle)
     uint64_t newest = w->order;
     int64_t now = clock_io_ns(w->loop->clock);
     w->firing++;
-    for (struct timer *t = heap_top(&w->io); t != NULL && t->due <= now && t->order <= newest;
-         t = heap_top(&w->io)) {
+    for (struct timer *t = timer_heap_top(&w->io); t != NULL && t->due <= now && t->order <= newest;
+         t = timer_heap_top(&w->io)) {
         fire(w, &w->io, t);
     }
     end_of_fire(w);
@@ -172,8 +177,8 @@ static void on_uv_market(uv_timer_t *handle)
     uint64_t newest = w->order;
     int64_t now = clock_market_ms(w->loop->clock);
     w->firing++;
-    for (struct timer *t = heap_top(&w->market); t != NULL && t->due <= now && t->order <= newest;
-         t = heap_top(&w->market)) {
+    for (struct timer *t = timer_heap_top(&w->market);
+         t != NULL && t->due <= now && t->order <= newest; t = timer_heap_top(&w->market)) {
         fire(w, &w->market, t);
     }
     end_of_fire(w);
@@ -249,7 +254,7 @@ static int start(struct timer *t, int where, int64_t due)
         return rc;
     }
     t->where = where;
-    if (w->firing == 0 && heap_top(h) == t) {
+    if (w->firing == 0 && timer_heap_top(h) == t) {
         (where == TIMER_IO ? arm_io : arm_market)(w);
     }
     return 0;
@@ -265,6 +270,11 @@ int timer_start_io(struct timer *t, int64_t ms)
         due = ms < 0 ? now : INT64_MAX;
     }
     return start(t, TIMER_IO, due);
+}
+
+int timer_start_io_at(struct timer *t, int64_t due_io_ns)
+{
+    return start(t, TIMER_IO, due_io_ns);
 }
 
 int timer_start_market(struct timer *t, int64_t due_market_ms)
@@ -298,8 +308,8 @@ void loop_market_advance(struct loop *l, int64_t market_ms)
         market_ms = clock_market_ms(l->clock);
     }
     w->firing++;
-    for (struct timer *t = heap_top(&w->market); t != NULL && t->due <= market_ms;
-         t = heap_top(&w->market)) {
+    for (struct timer *t = timer_heap_top(&w->market); t != NULL && t->due <= market_ms;
+         t = timer_heap_top(&w->market)) {
         clock_market_set(l->clock, t->due);
         fire(w, &w->market, t);
     }
@@ -309,7 +319,7 @@ void loop_market_advance(struct loop *l, int64_t market_ms)
 
 int64_t loop_market_next(const struct loop *l)
 {
-    const struct timer *t = heap_top(&l->timers->market);
+    const struct timer *t = timer_heap_top(&l->timers->market);
     return t ? t->due : INT64_MAX;
 }
 
@@ -321,7 +331,8 @@ void loop_io_advance(struct loop *l, int64_t io_ns)
         io_ns = clock_io_ns(l->clock);
     }
     w->firing++;
-    for (struct timer *t = heap_top(&w->io); t != NULL && t->due <= io_ns; t = heap_top(&w->io)) {
+    for (struct timer *t = timer_heap_top(&w->io); t != NULL && t->due <= io_ns;
+         t = timer_heap_top(&w->io)) {
         int64_t now = clock_io_ns(l->clock);
         if (is_virtual && t->due > now) {
             clock_io_advance(l->clock, t->due - now);
@@ -337,7 +348,7 @@ void loop_io_advance(struct loop *l, int64_t io_ns)
 
 int64_t loop_io_next(const struct loop *l)
 {
-    const struct timer *t = heap_top(&l->timers->io);
+    const struct timer *t = timer_heap_top(&l->timers->io);
     return t ? t->due : INT64_MAX;
 }
 

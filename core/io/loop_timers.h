@@ -54,6 +54,8 @@ struct loop_hooks {
     struct loop_signal *signals; /* owned */
     uint64_t activity;           /* holds, releases, fired timers, wakes: settled compares it */
     bool wake;                   /* a turn without sleep was asked for */
+    bool turning;                /* inside a turn of virtual time: libuv is left alone */
+    unsigned standing;           /* such turns since the time last moved */
 };
 
 int loop_timers_init(struct loop *l, struct err *e);
@@ -61,5 +63,8 @@ void loop_timers_close(struct loop *l); /* forgets the timers, closes the handle
 void loop_timers_free(struct loop *l);  /* after the handles are closed */
 void loop_timers_arm(struct loop *l);   /* before the loop sleeps */
 void loop_activity(struct loop *l);
+struct timer *timer_heap_top(const struct timer_heap *h); /* NULL: empty */
+void loop_timers_fire(struct loop *l, struct timer *t);   /* takes it out of its heap first */
+bool loop_drain(struct loop *l);                          /* the hooks, once; more to do? */
 
 #endif

@@ -23,6 +23,7 @@ struct reply {
     size_t total;    /* bytes read of this answer */
     int status;      /* of the final answer; 0: not yet known */
     bool in_value;   /* the last piece of head was a header's value */
+    bool bodiless;   /* it ends with its head */
     bool complete;   /* the whole answer was read */
     bool keep_alive; /* the peer will take another request; set when complete */
 };
@@ -63,7 +64,7 @@ static int on_headers(http_parser *p)
         return -1;
     }
     r->status = (int)p->status_code;
-    return r->head.failed ? -1 : 0;
+    return r->head.failed ? -1 : r->bodiless; /* 1: the parser skips the body */
 }
 
 static int on_body(http_parser *p, const char *at, size_t n)
@@ -130,8 +131,14 @@ void reply_reset(struct reply *r)
     r->total = 0;
     r->status = 0;
     r->in_value = false;
+    r->bodiless = false;
     r->complete = false;
     r->keep_alive = false;
+}
+
+void reply_bodiless(struct reply *r)
+{
+    r->bodiless = true;
 }
 
 static int outcome(const struct reply *r)

@@ -35,6 +35,8 @@ struct transport_ops {
     ssize_t (*send)(struct transport *t, const void *p, size_t n);
     ssize_t (*recv)(struct transport *t, void *p, size_t n);
     void (*want_write)(struct transport *t, bool on);
+    /* May bytes be held that readiness does not show (TLS)? NULL: they may. */
+    bool (*holds)(const struct transport *t);
     void (*close)(struct transport *t); /* no event after this; frees t */
 };
 

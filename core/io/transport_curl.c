@@ -36,6 +36,7 @@ struct transport {
     void *arg;
     struct transport_watch *watch; /* NULL until connected */
     int armed;                     /* uv_poll events asked for */
+    bool plain;                    /* no TLS: what has come is what poll shows */
     char error[CURL_ERROR_SIZE];   /* libcurl's sentence on a failed connect */
 };
 
@@ -171,6 +172,7 @@ static int curl_open(void *ctx, struct loop *l, const char *origin,
         return err_set(e, ERR_NOMEM, "out of memory for a connection to %s", origin);
     }
     t->home = home;
+    t->plain = strncmp(origin, "http://", 7) == 0;
     t->events = events;
     t->arg = arg;
     t->pump = curl_pump_new(l, on_done, t, e);
@@ -215,11 +217,17 @@ static void curl_want_write(struct transport *t, bool on)
     }
 }
 
+static bool curl_holds(const struct transport *t)
+{
+    return !t->plain;
+}
+
 const struct transport_ops transport_curl_ops = {
     .name = "curl",
     .open = curl_open,
     .send = curl_send,
     .recv = curl_recv,
     .want_write = curl_want_write,
+    .holds = curl_holds,
     .close = curl_close,
 };

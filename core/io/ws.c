@@ -56,9 +56,10 @@ void ws_conn_drop(struct ws_conn *c)
     }
     str_fini(&c->in);
     free(c->path);
+    free(c->tag);
     free(c->host);
     free(c->authority);
-    c->path = c->host = c->authority = NULL;
+    c->path = c->tag = c->host = c->authority = NULL;
     c->dead = true;
     if (c->resolving)
         uv_cancel((uv_req_t *)&c->resolve); /* its callback frees */
@@ -173,9 +174,10 @@ static int writeable(struct lws *wsi, struct ws_conn *c)
     return 0;
 }
 
-static int close_in_order(struct lws *wsi)
+static int close_in_order(struct lws *wsi, const struct ws_conn *c)
 {
-    lws_close_reason(wsi, LWS_CLOSE_STATUS_NORMAL, NULL, 0);
+    unsigned code = c->close_code ? c->close_code : LWS_CLOSE_STATUS_NORMAL;
+    lws_close_reason(wsi, (enum lws_close_status)code, NULL, 0);
     return -1;
 }
 
@@ -231,7 +233,7 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
     case LWS_CALLBACK_CLIENT_WRITEABLE:
         return c ? writeable(wsi, c) : -1;
     case LWS_CALLBACK_TIMER:
-        return c && c->closing ? close_in_order(wsi) : 0;
+        return c && c->closing ? close_in_order(wsi, c) : 0;
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
         if (c)
             c->peer_closed = true;
@@ -384,11 +386,12 @@ size_t ws_pending(const struct ws_conn *c)
     return c->pending;
 }
 
-void ws_close(struct ws_conn *c)
+void ws_close(struct ws_conn *c, unsigned code)
 {
     if (c->closing)
         return;
     c->closing = true;
+    c->close_code = code;
     if (c->open && c->wsi) {
         lws_callback_on_writable(c->wsi);
         return;
@@ -408,4 +411,9 @@ void ws_set_data(struct ws_conn *c, void *data)
 void *ws_data(const struct ws_conn *c)
 {
     return c->data;
+}
+
+const char *ws_tag(const struct ws_conn *c)
+{
+    return c->tag ? c->tag : "";
 }

@@ -45,7 +45,8 @@ void ws_server_free(struct ws_server *s);
 unsigned ws_server_count(const struct ws_server *s); /* sockets held, handshakes included */
 /* Used by front.c: takes over a connected socket (fd is owned by the callee from now on) with the
  * upgrade request that was read from it, in canonical form. */
-int ws_server_adopt(struct ws_server *s, int fd, const char *request, size_t n, const char *path);
+int ws_server_adopt(struct ws_server *s, int fd, const char *request, size_t n, const char *path,
+                    const char *tag);
 
 /* Client: url "ws://host:port/path" (or wss). Names are resolved off the loop. A failed connect
  * calls closed with ERR_UNREACHABLE. */
@@ -54,7 +55,10 @@ struct ws_conn *ws_connect(struct ws_context *c, const char *url, size_t max_mes
 int ws_send(struct ws_conn *c, const void *p, size_t n,
             bool text);                     /* copies and queues, in order */
 size_t ws_pending(const struct ws_conn *c); /* bytes queued */
-void ws_close(struct ws_conn *c);           /* orderly, after what is queued */
+/* Orderly, after what is queued. code: of the close frame, 1000 to 4999; 0: 1000 (normal). */
+void ws_close(struct ws_conn *c, unsigned code);
+/* Server: what check_upgrade left with the request (front_set_tag); "" when nothing. */
+const char *ws_tag(const struct ws_conn *c);
 void ws_set_data(struct ws_conn *c, void *data);
 void *ws_data(const struct ws_conn *c);
 

@@ -46,7 +46,9 @@ struct ws_conn {
     bool connecting;                 /* inside the library's connect call */
     bool resolving;                  /* a name look-up is in flight */
     bool dead;                       /* freed but for the look-up in flight */
+    unsigned close_code;             /* of the close frame; 0: normal */
     char *path;                      /* owned */
+    char *tag;                       /* server: of the handshake; owned */
     char *host;                      /* client: name or address without port; owned */
     char *authority;                 /* client: for the Host header; owned */
     uint16_t port;                   /* client */

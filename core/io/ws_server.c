@@ -44,7 +44,8 @@ unsigned ws_server_count(const struct ws_server *s)
     return s->count;
 }
 
-int ws_server_adopt(struct ws_server *s, int fd, const char *request, size_t n, const char *path)
+int ws_server_adopt(struct ws_server *s, int fd, const char *request, size_t n, const char *path,
+                    const char *tag)
 {
     struct ws_context *context = s->context;
     struct ws_conn *c = ws_conn_new(context, &s->events, s->arg, s->max_message);
@@ -55,7 +56,8 @@ int ws_server_adopt(struct ws_server *s, int fd, const char *request, size_t n, 
     c->server = s;
     s->count++;
     c->path = strdup(path);
-    if (!c->path) {
+    c->tag = strdup(tag);
+    if (!c->path || !c->tag) {
         close(fd);
         ws_conn_drop(c);
         return ERR_NOMEM;

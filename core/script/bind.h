@@ -23,6 +23,9 @@ int luaopen_perigee_httpd(lua_State *L);
 int luaopen_perigee_ws(lua_State *L);
 int luaopen_perigee_sock(lua_State *L);
 int luaopen_perigee_process(lua_State *L);
+int luaopen_perigee_terminal(lua_State *L);
+int luaopen_perigee_crypto(lua_State *L);
+int luaopen_perigee_pg(lua_State *L);
 int luaopen_perigee_err(lua_State *L);
 int luaopen_perigee_json(lua_State *L);
 /* The domain: */

@@ -5,6 +5,7 @@
  * queued.
  */
 #include <lauxlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "script/bind.h"
@@ -70,22 +71,63 @@ static struct batch_box *check_batch(lua_State *L)
     return box;
 }
 
-static enum settle check_settle(lua_State *L)
+static int check_word(lua_State *L, int table, const char *what, const char *name,
+                      const char *const *words)
 {
-    const char *text = domain_opt_string(L, 1, "batch", "settle", "all");
-    if (strcmp(text, "all") == 0)
-        return SETTLE_ALL;
-    if (strcmp(text, "first") == 0)
-        return SETTLE_FIRST;
-    if (strcmp(text, "deadline") != 0)
-        luaL_error(L, "batch.settle: all, first or deadline expected, got \"%s\"", text);
-    return SETTLE_DEADLINE;
+    char list[96] = "";
+    const char *text = domain_opt_string(L, table, what, name, words[0]);
+    for (int k = 0; words[k]; k++) {
+        if (strcmp(text, words[k]) == 0)
+            return k;
+        size_t n = strlen(list);
+        (void)snprintf(list + n, sizeof list - n, "%s%s", k ? ", " : "", words[k]);
+    }
+    return luaL_error(L, "%s.%s: one of %s expected, got \"%s\"", what, name, list, text);
 }
 
-/* batch{signal=, settle=, deadline_ms=} -> B | nil, err */
+static const char *const settle_words[] = {"all", "first", "quorum", "deadline", NULL};
+static const char *const failure_words[] = {"best_effort", "all_or_none", "quorum", NULL};
+
+static unsigned check_quorum(lua_State *L, int table, const char *what)
+{
+    lua_Integer n = domain_integer(L, table, what, "quorum", 0);
+    if (n < 0 || n > LEDGER_MAX_ACCOUNTS)
+        luaL_error(L, "%s.quorum: a number of accounts expected", what);
+    return (unsigned)n;
+}
+
+/* The groups of the options, an array of { group =, on_failure =, quorum = }. */
+static void set_groups(lua_State *L, struct batch *b)
+{
+    static const char *const names[] = {"group", "on_failure", "quorum", NULL};
+    struct err e = {0};
+    if (lua_getfield(L, 1, "groups") != LUA_TNIL) {
+        luaL_checktype(L, -1, LUA_TTABLE);
+        int groups = lua_gettop(L);
+        size_t count = lua_rawlen(L, groups);
+        for (size_t k = 1; k <= count; k++) {
+            if (lua_rawgeti(L, groups, (lua_Integer)k) != LUA_TTABLE)
+                luaL_error(L, "batch.groups: an array of { group =, on_failure =, quorum = } "
+                              "expected");
+            int entry = lua_gettop(L);
+            domain_only(L, entry, "batch.groups", names);
+            const char *group = domain_string(L, entry, "batch.groups", "group");
+            int policy = check_word(L, entry, "batch.groups", "on_failure", failure_words);
+            unsigned quorum = check_quorum(L, entry, "batch.groups");
+            if (batch_policy(b, group, (enum on_failure)policy, quorum, &e) != 0)
+                luaL_error(L, "batch.groups: %s", e.message);
+            lua_settop(L, groups);
+        }
+    }
+    lua_pop(L, 1);
+}
+
+/* batch{signal=, settle=, quorum=, deadline_ms=, on_failure=, groups=} -> B | nil, err. quorum is
+ * that of settle and of on_failure, where they are "quorum". */
 int batch_create(lua_State *L)
 {
-    static const char *const names[] = {"signal", "settle", "deadline_ms", NULL};
+    static const char *const names[] = {"signal",     "settle", "quorum", "deadline_ms",
+                                        "on_failure", "groups", NULL};
     struct exec *x = BIND_SERVICE(L, exec);
     codec_check_outside(L, "exec.batch");
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -95,7 +137,12 @@ int batch_create(lua_State *L)
     lua_Integer deadline = domain_integer(L, 1, "batch", "deadline_ms", 0);
     luaL_argcheck(L, signal >= 0 && deadline >= 0, 1,
                   "signal and deadline_ms must not be negative");
-    enum settle settle = check_settle(L);
+    enum settle settle = (enum settle)check_word(L, 1, "batch", "settle", settle_words);
+    enum on_failure policy =
+        (enum on_failure)check_word(L, 1, "batch", "on_failure", failure_words);
+    unsigned quorum = check_quorum(L, 1, "batch");
+    if (quorum == 0 && (settle == SETTLE_QUORUM || policy == FAIL_QUORUM))
+        return luaL_error(L, "batch.quorum: a number above 0 is needed");
     struct batch_box *box = lua_newuserdatauv(L, sizeof *box, 0);
     memset(box, 0, sizeof *box);
     luaL_setmetatable(L, BATCH_META);
@@ -108,6 +155,10 @@ int batch_create(lua_State *L)
     if (box->next)
         box->next->prev = box;
     box->hub->batches = box;
+    batch_settle_quorum(box->batch, quorum);
+    if (batch_policy(box->batch, NULL, policy, quorum, &e) != 0)
+        return luaL_error(L, "%s", e.message);
+    set_groups(L, box->batch);
     return 1;
 }
 
@@ -157,12 +208,13 @@ static bool leg_prices(lua_State *L, const struct instrument *i, struct leg_spec
     return true;
 }
 
-/* B:add{account=, canonical=, side=, volume=, price=, stop=, target=, holding_ms=, plan=} -> true |
- * nil, err */
+/* B:add{account=, canonical=, side=, volume=, price=, stop=, target=, holding_ms=, plan=, attempt=,
+ * replaces=} -> true | nil, err */
 static int batch_add_leg(lua_State *L)
 {
-    static const char *const names[] = {"account", "canonical", "side",       "volume", "price",
-                                        "stop",    "target",    "holding_ms", "plan",   NULL};
+    static const char *const names[] = {"account", "canonical", "side",     "volume",
+                                        "price",   "stop",      "target",   "holding_ms",
+                                        "plan",    "attempt",   "replaces", NULL};
     struct batch_box *box = check_batch(L);
     struct ledger *ledger = BIND_SERVICE(L, ledger);
     luaL_checktype(L, 2, LUA_TTABLE);
@@ -176,6 +228,14 @@ static int batch_add_leg(lua_State *L)
         return luaL_error(L, "leg.volume: a decimal expected, got nil");
     leg.holding_ms = domain_integer(L, 2, "leg", "holding_ms", 0);
     leg.plan = domain_opt_string(L, 2, "leg", "plan", NULL);
+    lua_Integer attempt = domain_integer(L, 2, "leg", "attempt", 1);
+    if (attempt < 1 || attempt > 1000000)
+        return luaL_error(L, "leg.attempt: a number above 0 expected");
+    leg.attempt = (int)attempt;
+    lua_Integer replaces = domain_integer(L, 2, "leg", "replaces", 0);
+    if (replaces < 0)
+        return luaL_error(L, "leg.replaces: an order's id expected");
+    leg.replaces = (uint64_t)replaces;
     int failed = find_leg(L, ledger, &leg);
     if (failed)
         return failed;
@@ -197,16 +257,25 @@ static void set_us(lua_State *L, const char *name, int64_t us)
 static void push_leg(lua_State *L, struct ledger *ledger, const struct leg *leg)
 {
     const struct account *account = ledger_account_at(ledger, leg->spec.account);
-    lua_createtable(L, 0, 12);
+    const struct instrument *i = ledger_instrument_at(ledger, leg->spec.instrument);
+    lua_createtable(L, 0, 18);
     domain_set_string(L, "account", account ? account->id : "");
+    if (account)
+        domain_set_string(L, "group", account->group);
     if (leg->order)
         domain_set_integer(L, "order", (lua_Integer)leg->order);
     domain_set_string(L, "state", leg->refused ? "REFUSED" : order_state_name(leg->state));
     domain_set_bool(L, "refused", leg->refused);
     domain_set_string(L, "rule", leg->rule);
+    domain_set_string(L, "code", leg->code);
     domain_set_string(L, "reason", leg->reason);
     domain_set_string(L, "broker_id", leg->broker_id);
     domain_set_decimal(L, "volume", leg->spec.volume);
+    if (i)
+        domain_set_points(L, "asked", i, leg->spec.price);
+    domain_set_integer(L, "attempt", leg->spec.attempt > 1 ? leg->spec.attempt : 1);
+    if (leg->retry_after_ms > 0)
+        domain_set_integer(L, "retry_after_ms", leg->retry_after_ms);
     set_us(L, "queued_us", leg->queued_us);
     set_us(L, "sent_us", leg->sent_us);
     set_us(L, "answered_us", leg->answered_us);

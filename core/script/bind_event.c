@@ -38,7 +38,7 @@ static const struct event_info *check_kind(lua_State *L, int arg)
     return info;
 }
 
-/* emit(kind, fields) -> seq */
+/* emit(kind, fields) -> seq, market_ms */
 static int emit(lua_State *L)
 {
     struct stream *stream = stream_of(L);
@@ -55,7 +55,8 @@ static int emit(lua_State *L)
     if (stream_emit(stream, &ev, &e) != 0)
         return luaL_error(L, "event %s: %s", info->name, e.message);
     lua_pushinteger(L, (lua_Integer)ev.seq);
-    return 1;
+    lua_pushinteger(L, ev.market_ms);
+    return 2;
 }
 
 static int commit(lua_State *L)

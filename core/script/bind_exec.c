@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * perigee.exec: sessions, closes, edits, what should be read, the request budget. Batches are in
- * bind_batch.c, codec and risk in codec.c, observations in bind_observe.c.
+ * perigee.exec: sessions, closes, what should be read. Edits and pending orders are in
+ * bind_write.c, batches in bind_batch.c, codec and risk in codec.c, observations in bind_observe.c,
+ * request budgets in bind_budget.c.
  */
 #include <lauxlib.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include "script/domain.h"
 #include "script/observe.h"
 #include "script/task.h"
+#include "script/write.h"
 
 #define HUB_META "perigee.exec_hub"
 
@@ -24,16 +26,6 @@ struct need_wait {
     struct timer timer;
     int account;
     bool listed; /* in the hub's list */
-};
-
-/* A task in edit. exec cannot take its callback back, so a cancelled caller leaves the struct to
- * it. */
-struct edit_wait {
-    struct task_op *op; /* NULL: the caller went away */
-    bool done;          /* exec will not call any more */
-    enum order_state state;
-    char reason[160];
-    struct err e;
 };
 
 static struct exec *exec_of(lua_State *L)
@@ -98,12 +90,23 @@ static const char *push_headers(lua_State *L)
     return lua_tostring(L, -1);
 }
 
-/* session(account, {broker=, origin=, prefix=, headers=, answer_timeout_ms=} | nil) -> true | nil,
- * err */
+/* The scopes of session.budget, if it is there. */
+static int session_budget(lua_State *L, int account, const struct remote_session *s, struct err *e)
+{
+    struct budget_spec specs[BUDGET_MOST];
+    if (lua_getfield(L, 2, "budget") == LUA_TNIL)
+        return 0;
+    size_t n = budget_check_specs(L, lua_gettop(L), specs);
+    return exec_budget_set(exec_of(L), account, specs, n, s->origin, s->broker, e);
+}
+
+/* session(account, {broker=, origin=, prefix=, headers=, answer_timeout_ms=, budget=,
+ * absent_after_ms=, idle_close_ms=} | nil) -> true | nil, err */
 static int session(lua_State *L)
 {
     static const char *const names[] = {
-        "broker", "origin", "prefix", "headers", "answer_timeout_ms", NULL};
+        "broker", "origin",          "prefix",        "headers", "answer_timeout_ms",
+        "budget", "absent_after_ms", "idle_close_ms", NULL};
     struct remote *remote = BIND_SERVICE(L, remote);
     codec_check_outside(L, "exec.session");
     int account = domain_check_account(L, 1);
@@ -118,12 +121,19 @@ static int session(lua_State *L)
         .origin = domain_string(L, 2, "session", "origin"),
         .prefix = domain_opt_string(L, 2, "session", "prefix", ""),
         .answer_timeout_ms = domain_integer(L, 2, "session", "answer_timeout_ms", 0),
+        .idle_close_ms = domain_integer(L, 2, "session", "idle_close_ms", 0),
     };
+    lua_Integer absent = domain_integer(L, 2, "session", "absent_after_ms", 0);
+    if (host_of(L)->services.exec)
+        (void)exec_absent_after(host_of(L)->services.exec, account, absent);
     s.headers = push_headers(L);
-    return answer(L, remote_session_set(remote, account, &s, &e), &e, "safe");
+    int rc = session_budget(L, account, &s, &e);
+    if (rc == 0)
+        rc = remote_session_set(remote, account, &s, &e);
+    return answer(L, rc, &e, "safe");
 }
 
-/* ---- closes and edits ---- */
+/* ---- closes ---- */
 
 /* close(account, position, reason[, volume]) -> true | nil, err */
 static int close_position(lua_State *L)
@@ -140,88 +150,15 @@ static int close_position(lua_State *L)
     return answer(L, exec_close(x, account, position, volume, reason, &e), &e, "safe");
 }
 
-static void on_edited(void *arg, enum order_state state, const char *reason)
-{
-    struct edit_wait *w = arg;
-    if (!w->op) {
-        free(w);
-        return;
-    }
-    w->done = true;
-    w->state = state;
-    (void)snprintf(w->reason, sizeof w->reason, "%s", reason ? reason : "");
-    task_ready(w->op);
-}
-
-static int edit_push(lua_State *L, struct task_op *op)
-{
-    const struct edit_wait *w = op->data;
-    if (op->status != 0)
-        return push_err(L, op->status, w ? w->e.message : "not enough memory", "exec", "no");
-    lua_pushstring(L, order_state_name(w->state));
-    lua_pushstring(L, w->reason);
-    return 2;
-}
-
-static void edit_cancel(struct task_op *op)
-{
-    (void)op; /* release leaves the struct to exec */
-}
-
-static void edit_release(struct task_op *op)
-{
-    struct edit_wait *w = op->data;
-    w->op = NULL;
-    if (w->done)
-        free(w);
-}
-
-/* Stop and target of an edit, 0 for nil, in points of the position's instrument. */
-static void edit_points(lua_State *L, int account, const char *id, int64_t points[2])
-{
-    struct ledger *ledger = BIND_SERVICE(L, ledger);
-    const struct position *p = ledger_position(ledger, account, id);
-    if (!p)
-        luaL_argerror(L, 2, lua_pushfstring(L, "unknown position \"%s\"", id));
-    const struct instrument *i = ledger_instrument_at(ledger, p->instrument);
-    for (int k = 0; k < 2; k++) {
-        decimal d = decimal_raw(0);
-        if (!lua_isnoneornil(L, 3 + k) && !domain_decimal(L, 3 + k, &d))
-            luaL_argerror(L, 3 + k, "a decimal expected");
-        if (d.v < 0 || codec_points(i, p->side, k ? PRICE_TARGET : PRICE_STOP, d, &points[k]) != 0)
-            luaL_argerror(L, 3 + k, "the price is out of range");
-    }
-}
-
-/* edit(account, position, stop, target) -> state, reason | nil, err; yields */
-static int edit_position(lua_State *L)
+/* close_order(order, reason) -> true | nil, err */
+static int close_order(lua_State *L)
 {
     struct exec *x = exec_of(L);
-    codec_check_outside(L, "exec.edit");
-    int account = domain_check_account(L, 1);
-    const char *id = luaL_checkstring(L, 2);
-    int64_t points[2];
-    edit_points(L, account, id, points);
-    struct task_op *op = task_begin(L, "exec.edit");
-    if (task_cancel_due(L))
-        return task_wait(L, op); /* cancelled: not sent */
-    struct edit_wait *w = calloc(1, sizeof *w);
-    *op = (struct task_op){
-        .push = edit_push, .cancel = edit_cancel, .release = edit_release, .data = w};
-    if (!w) {
-        op->release = NULL;
-        op->status = ERR_NOMEM;
-        task_ready(op);
-        return task_wait(L, op);
-    }
-    w->op = op;
-    int rc = exec_edit(x, account, id, points[0], points[1], on_edited, w, &w->e);
-    if (rc != 0) {
-        w->done = true;
-        op->status = rc;
-        task_ready(op);
-    }
-    return task_wait(L, op);
+    codec_check_outside(L, "exec.close_order");
+    lua_Integer order = luaL_checkinteger(L, 1);
+    const char *reason = luaL_checkstring(L, 2);
+    struct err e = {0};
+    return answer(L, exec_close_entry(x, order > 0 ? (uint64_t)order : 0, reason, &e), &e, "safe");
 }
 
 /* ---- needs ---- */
@@ -238,11 +175,12 @@ static int push_needs(lua_State *L, struct exec *x, int account)
     domain_set_bool(L, "positions", needs & NEED_POSITIONS);
     domain_set_bool(L, "closed", needs & NEED_CLOSED);
     domain_set_bool(L, "balance", needs & NEED_BALANCE);
+    domain_set_bool(L, "orders", needs & NEED_ORDERS);
     domain_set_integer(L, "closed_from", from);
     return 1;
 }
 
-/* needs(account) -> {positions=, closed=, balance=, closed_from=} | nil */
+/* needs(account) -> {orders=, positions=, closed=, balance=, closed_from=} | nil */
 static int needs(lua_State *L)
 {
     struct exec *x = exec_of(L);
@@ -364,20 +302,6 @@ static int suspect(lua_State *L)
     return 0;
 }
 
-/* budget_take(account[, urgent]) -> true | false, wait_ms (market) */
-static int budget_take(lua_State *L)
-{
-    struct exec *x = exec_of(L);
-    int account = domain_check_account(L, 1);
-    int64_t wait = 0;
-    bool taken = exec_budget_take(x, account, lua_toboolean(L, 2), &wait);
-    lua_pushboolean(L, taken);
-    if (taken)
-        return 1;
-    lua_pushinteger(L, wait);
-    return 2;
-}
-
 static int stop_entries(lua_State *L)
 {
     struct exec *x = exec_of(L);
@@ -434,14 +358,23 @@ int luaopen_perigee_exec(lua_State *L)
                                          {"session", session},
                                          {"batch", batch_create},
                                          {"close", close_position},
-                                         {"edit", edit_position},
+                                         {"close_order", close_order},
+                                         {"edit", write_edit},
+                                         {"pending", write_pending},
+                                         {"pending_edit", write_pending_edit},
+                                         {"cancel", write_cancel},
+                                         {"assign", write_assign},
                                          {"observe_positions", observe_positions},
+                                         {"observe_orders", observe_orders},
                                          {"observe_closed", observe_closed},
                                          {"observe_balance", observe_balance},
                                          {"needs", needs},
                                          {"next_need", next_need},
                                          {"suspect", suspect},
-                                         {"budget_take", budget_take},
+                                         {"budget_take", budget_take_lua},
+                                         {"budget_rest", budget_rest_lua},
+                                         {"budget", budget_use_lua},
+                                         {"budget_marks", budget_marks_lua},
                                          {"stop_entries", stop_entries},
                                          {"entries_stopped", entries_stopped},
                                          {"in_flight", in_flight},

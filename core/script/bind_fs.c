@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * perigee.fs: small files, for trusted scripts only. Everything here blocks the loop for the time
- * of the system call, so it is not for big data.
+ * of the system call, so it is not for big data. What changes a file passes the process's gate.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -59,15 +59,22 @@ static int l_read(lua_State *L)
     return 1;
 }
 
+static mode_t check_mode(lua_State *L, int arg, lua_Integer otherwise)
+{
+    lua_Integer mode = luaL_optinteger(L, arg, otherwise);
+    luaL_argcheck(L, mode >= 0 && mode <= 0777, arg, "a mode is 0 to 0777");
+    return (mode_t)mode;
+}
+
 static int l_replace(lua_State *L)
 {
     struct err e;
     size_t n;
     const char *path = check_path(L);
     const char *text = luaL_checklstring(L, 2, &n);
-    lua_Integer mode = luaL_optinteger(L, 3, 0600);
-    luaL_argcheck(L, mode >= 0 && mode <= 0777, 3, "a mode is 0 to 0777");
-    return outcome(L, file_replace(path, text, n, (mode_t)mode, &e), &e, "fs.replace");
+    mode_t mode = check_mode(L, 3, 0600);
+    struct file_gate *gate = host_of(L)->services.gate;
+    return outcome(L, file_replace_through(path, text, n, mode, gate, &e), &e, "fs.replace");
 }
 
 static int l_append(lua_State *L)
@@ -77,7 +84,7 @@ static int l_append(lua_State *L)
     size_t n;
     const char *path = check_path(L);
     const char *text = luaL_checklstring(L, 2, &n);
-    int rc = file_append_open(&f, path, 0600, &e);
+    int rc = file_append_open_through(&f, path, 0600, host_of(L)->services.gate, &e);
     if (rc == 0) {
         rc = file_append(&f, text, n, &e);
         file_close(&f);
@@ -85,10 +92,55 @@ static int l_append(lua_State *L)
     return outcome(L, rc, &e, "fs.append");
 }
 
+/* mkdir(path[, mode]): with its parents, mode 0700; a mode is set on the last one, made or there.
+ */
 static int l_mkdir(lua_State *L)
 {
     struct err e;
-    return outcome(L, file_make_dirs(check_path(L), &e), &e, "fs.mkdir");
+    const char *path = check_path(L);
+    mode_t mode = check_mode(L, 2, 0700);
+    if (!file_gate_open(host_of(L)->services.gate)) {
+        return outcome(L, 0, &e, "fs.mkdir");
+    }
+    int rc = file_make_dirs(path, &e);
+    if (rc == 0 && !lua_isnoneornil(L, 2) && chmod(path, mode) != 0) {
+        return fail_errno(L, path, "fs.mkdir");
+    }
+    return outcome(L, rc, &e, "fs.mkdir");
+}
+
+/* stat(path[, the link itself]) -> {size, mtime_ms, kind = "file"|"dir"|"other", mode, uid} | nil,
+ * err */
+static int l_stat(lua_State *L)
+{
+    struct stat st;
+    const char *path = check_path(L);
+    if ((lua_toboolean(L, 2) ? lstat(path, &st) : stat(path, &st)) != 0) {
+        return fail_errno(L, path, "fs.stat");
+    }
+    lua_createtable(L, 0, 5);
+    domain_set_integer(L, "size", (lua_Integer)st.st_size);
+    domain_set_integer(L, "mtime_ms",
+                       (lua_Integer)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000);
+    domain_set_string(L, "kind",
+                      S_ISREG(st.st_mode)   ? "file"
+                      : S_ISDIR(st.st_mode) ? "dir"
+                                            : "other");
+    domain_set_integer(L, "mode", (lua_Integer)(st.st_mode & 0777));
+    domain_set_integer(L, "uid", (lua_Integer)st.st_uid);
+    return 1;
+}
+
+static int l_chmod(lua_State *L)
+{
+    const char *path = check_path(L);
+    (void)luaL_checkinteger(L, 2);
+    mode_t mode = check_mode(L, 2, 0);
+    if (file_gate_open(host_of(L)->services.gate) && chmod(path, mode) != 0) {
+        return fail_errno(L, path, "fs.chmod");
+    }
+    lua_pushboolean(L, true);
+    return 1;
 }
 
 static int l_exists(lua_State *L)
@@ -150,7 +202,7 @@ static int l_list(lua_State *L)
 static int l_remove(lua_State *L)
 {
     const char *path = check_path(L);
-    if (remove(path) != 0) {
+    if (file_gate_open(host_of(L)->services.gate) && remove(path) != 0) {
         return fail_errno(L, path, "fs.remove");
     }
     lua_pushboolean(L, true);
@@ -169,9 +221,9 @@ static int l_realpath(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"read", l_read},     {"replace", l_replace},   {"append", l_append},
-    {"mkdir", l_mkdir},   {"exists", l_exists},     {"list", l_list},
-    {"remove", l_remove}, {"realpath", l_realpath}, {NULL, NULL},
+    {"read", l_read},     {"replace", l_replace}, {"append", l_append}, {"mkdir", l_mkdir},
+    {"exists", l_exists}, {"list", l_list},       {"remove", l_remove}, {"realpath", l_realpath},
+    {"stat", l_stat},     {"chmod", l_chmod},     {NULL, NULL},
 };
 
 int luaopen_perigee_fs(lua_State *L)

@@ -81,13 +81,15 @@ static int exchange_push(lua_State *L, struct task_op *op)
                         : a->error == ERR_UNREACHABLE || x->idempotent ? "safe"
                                                                        : "reconcile");
     }
-    lua_createtable(L, 0, 6);
+    lua_createtable(L, 0, 8);
     domain_set_integer(L, "status", a->status);
     lua_pushlstring(L, a->body, a->body_size);
     lua_setfield(L, -2, "body");
     lua_pushlstring(L, a->head, a->head_size);
     lua_setfield(L, -2, "head");
     domain_set_integer(L, "elapsed_us", a->elapsed_us);
+    domain_set_integer(L, "connect_us", a->connect_us);
+    domain_set_integer(L, "tls_us", a->tls_us);
     domain_set_integer(L, "begun_io_ns", a->begun_io_ns);
     domain_set_integer(L, "begun_market_ms", a->begun_market_ms);
     luaL_setmetatable(L, ANSWER_META);

@@ -10,24 +10,13 @@
 #include <string.h>
 
 #include "script/bind.h"
-#include "script/bind_ws.h"
+#include "script/bind_httpd.h"
 #include "script/domain.h"
 #include "script/task_inner.h"
 
 #define SERVER_META "perigee.httpd"
-#define REQUEST_META "perigee.httpd.request"
 
-/* Held by its post, then by its handle; exactly one of them at a time. */
-struct httpd_request {
-    struct task_post post;             /* first member */
-    struct front_request *r;           /* NULL: answered, or the server is gone */
-    struct httpd *server;              /* held */
-    struct httpd_request *prev, *next; /* in server->live while r is set */
-    bool handed;                       /* the handle owns it */
-    bool peek;                         /* shown to check(): not ours to answer */
-};
-
-static void request_unlink(struct httpd_request *q)
+void httpd_request_unlink(struct httpd_request *q)
 {
     if (q->prev != NULL) {
         q->prev->next = q->next;
@@ -47,13 +36,13 @@ static void answer_plain(struct httpd_request *q, int status, const char *text)
     if (r == NULL) {
         return;
     }
-    request_unlink(q);
+    httpd_request_unlink(q);
     if (!q->peek) {
         front_answer(r, status, plain, 1, text, strlen(text));
     }
 }
 
-static void request_free(struct httpd_request *q)
+void httpd_request_free(struct httpd_request *q)
 {
     answer_plain(q, 503, "the server is stopping\n");
     endpoint_unref(&q->server->ep);
@@ -65,7 +54,7 @@ static void request_free(struct httpd_request *q)
 /* Stack: request, status, headers, body. Raises on anything that is no answer. */
 static int answer(lua_State *L)
 {
-    struct httpd_request *q = *(struct httpd_request **)luaL_checkudata(L, 1, REQUEST_META);
+    struct httpd_request *q = *(struct httpd_request **)luaL_checkudata(L, 1, HTTPD_REQUEST_META);
     size_t n = 0, count;
     int ok;
     if (q->r == NULL) {
@@ -82,7 +71,7 @@ static int answer(lua_State *L)
     }
     const struct http_header *headers = bind_check_headers(L, 3, &count);
     struct front_request *r = q->r;
-    request_unlink(q);
+    httpd_request_unlink(q);
     front_answer(r, (int)status, headers, count, body != NULL ? body : "", n);
     return 0;
 }
@@ -130,7 +119,7 @@ static void post_run(lua_State *L, struct task_post *p)
     lua_pushcfunction(L, serve);
     struct httpd_request **box = lua_newuserdatauv(L, sizeof *box, 0);
     *box = NULL;
-    luaL_setmetatable(L, REQUEST_META);
+    luaL_setmetatable(L, HTTPD_REQUEST_META);
     endpoint_push_face(L, &q->server->ep);
     lua_getfield(L, -1, "handler");
     lua_remove(L, -2);
@@ -146,11 +135,11 @@ static void post_drop(struct task_post *p)
 {
     struct httpd_request *q = (struct httpd_request *)(void *)p;
     if (!q->handed) {
-        request_free(q);
+        httpd_request_free(q);
     }
 }
 
-static struct httpd_request *request_new(struct httpd *h, struct front_request *r)
+struct httpd_request *httpd_request_new(struct httpd *h, struct front_request *r)
 {
     struct httpd_request *q = calloc(1, sizeof *q);
     if (q == NULL) {
@@ -173,7 +162,7 @@ static struct httpd_request *request_new(struct httpd *h, struct front_request *
 static void on_request(void *arg, struct front_request *r)
 {
     struct httpd *h = arg;
-    struct httpd_request *q = h->ep.host != NULL ? request_new(h, r) : NULL;
+    struct httpd_request *q = h->ep.host != NULL ? httpd_request_new(h, r) : NULL;
     if (q == NULL) {
         front_answer(r, 503, NULL, 0, "", 0);
         return;
@@ -185,7 +174,7 @@ static void on_request(void *arg, struct front_request *r)
 
 static struct front_request *check_request(lua_State *L)
 {
-    struct httpd_request **box = luaL_checkudata(L, 1, REQUEST_META);
+    struct httpd_request **box = luaL_checkudata(L, 1, HTTPD_REQUEST_META);
     return *box != NULL ? (*box)->r : NULL;
 }
 
@@ -244,17 +233,29 @@ static int q_gone(lua_State *L)
     return 1;
 }
 
+static int q_nth(lua_State *L)
+{
+    const struct front_request *r = check_request(L);
+    lua_pushinteger(L, r != NULL ? front_request_nth(r) : 0);
+    return 1;
+}
+
 static int q_break_off(lua_State *L)
 {
-    static const char *const fields[] = {"status", "body", "sent", "reset", NULL};
+    static const char *const fields[] = {"status",    "headers", "body", "sent",
+                                         "body_sent", "reset",   NULL};
     struct front_request *r = check_request(L);
-    size_t n = 0;
+    size_t n = 0, count;
     luaL_checktype(L, 2, LUA_TTABLE);
     domain_only(L, 2, "break_off", fields);
     lua_Integer status = domain_integer(L, 2, "break_off", "status", 200);
     lua_Integer sent = domain_integer(L, 2, "break_off", "sent", 0);
+    lua_Integer body_sent = domain_integer(L, 2, "break_off", "body_sent", -1);
     bool reset = domain_bool(L, 2, "break_off", "reset");
     luaL_argcheck(L, status >= 200 && status <= 599 && sent >= 0, 2, "status or sent out of range");
+    lua_settop(L, 2);
+    lua_getfield(L, 2, "headers"); /* 3 */
+    const struct http_header *headers = bind_check_headers(L, 3, &count);
     const char *body = domain_opt_string(L, 2, "break_off", "body", "");
     if (lua_getfield(L, 2, "body") == LUA_TSTRING) {
         body = lua_tolstring(L, -1, &n);
@@ -262,87 +263,25 @@ static int q_break_off(lua_State *L)
     if (r != NULL) {
         struct httpd_request *q = *(struct httpd_request **)lua_touserdata(L, 1);
         luaL_argcheck(L, !q->peek, 1, "a request cannot be broken off while it is checked");
-        request_unlink(q);
-        front_break(r, (int)status, body, n, (size_t)sent, reset);
+        httpd_request_unlink(q);
+        if (body_sent < 0) {
+            front_break(r, (int)status, body, n, (size_t)sent, reset);
+        } else {
+            front_break_body(r, (int)status, headers, count, body, n, (size_t)body_sent, reset);
+        }
     }
     return 0;
 }
 
 static int q_gc(lua_State *L)
 {
-    struct httpd_request **box = luaL_checkudata(L, 1, REQUEST_META);
+    struct httpd_request **box = luaL_checkudata(L, 1, HTTPD_REQUEST_META);
     if (*box != NULL) {
         struct httpd_request *q = *box;
         *box = NULL;
-        request_free(q);
+        httpd_request_free(q);
     }
     return 0;
-}
-
-/* ---- upgrades ---- */
-
-struct check_call {
-    struct httpd *server;
-    struct httpd_request *request;
-    int status; /* 0: let through */
-};
-
-/* check(req) -> nothing to let it through, or the status to refuse with. */
-static int call_check(lua_State *L)
-{
-    struct check_call *c = lua_touserdata(L, 1);
-    lua_settop(L, 0);
-    struct httpd_request **box = lua_newuserdatauv(L, sizeof *box, 0);
-    *box = NULL;
-    luaL_setmetatable(L, REQUEST_META);
-    endpoint_push_face(L, &c->server->ep);
-    lua_getfield(L, -1, "check");
-    lua_pushvalue(L, 1);
-    *box = c->request;
-    c->request->handed = true;
-    lua_call(L, 1, 1);
-    if (lua_isnoneornil(L, -1)) {
-        c->status = 0;
-    } else {
-        lua_Integer status = lua_tointeger(L, -1);
-        c->status = status >= 400 && status <= 599 ? (int)status : 403;
-    }
-    return 0;
-}
-
-static int on_upgrade(void *arg, struct front_request *r)
-{
-    struct httpd *h = arg;
-    struct check_call call = {.server = h, .status = 503};
-    if (h->ep.host == NULL || h->ep.host->tasks == NULL) {
-        return 503;
-    }
-    lua_State *L = h->ep.host->L;
-    call.request = request_new(h, r);
-    if (call.request == NULL) {
-        return 503;
-    }
-    call.request->peek = true;
-    bool ok = false;
-    h->ep.refs++; /* the handle may be collected at any time from now on */
-    h->ep.busy = true;
-    if (lua_checkstack(L, 8)) {
-        lua_pushcfunction(L, call_check);
-        lua_pushlightuserdata(L, &call);
-        ok = domain_call(L, 1, 0, "httpd");
-    }
-    h->ep.busy = false;
-    for (struct httpd_request *q = h->live; q != NULL; q = q->next) {
-        if (q->r == r) { /* still there; the request is valid inside this call only */
-            request_unlink(q);
-            if (!q->handed) {
-                request_free(q);
-            }
-            break;
-        }
-    }
-    endpoint_unref(&h->ep);
-    return ok ? call.status : 500;
 }
 
 /* ---- the server ---- */
@@ -383,6 +322,17 @@ static int s_port(lua_State *L)
     return 1;
 }
 
+static int s_idle(lua_State *L)
+{
+    struct httpd *h = check_server(L);
+    lua_Integer ms = luaL_checkinteger(L, 2);
+    luaL_argcheck(L, ms >= 0, 2, "0 or more milliseconds");
+    if (h != NULL && h->front != NULL) {
+        front_set_idle(h->front, ms);
+    }
+    return 0;
+}
+
 static int s_close(lua_State *L)
 {
     struct httpd *h = check_server(L);
@@ -413,6 +363,7 @@ static void read_config(lua_State *L, struct front_config *c)
                                          "port",
                                          "handler",
                                          "ws",
+                                         "refused",
                                          "max_head",
                                          "max_body",
                                          "request_timeout_ms",
@@ -467,6 +418,11 @@ static int l_listen(lua_State *L)
         return luaL_argerror(L, 1, "handler: a function expected");
     }
     lua_setfield(L, 3, "handler");
+    int refused = lua_getfield(L, 1, "refused");
+    if (refused != LUA_TNIL && refused != LUA_TFUNCTION) {
+        return luaL_argerror(L, 1, "refused: a function expected");
+    }
+    lua_setfield(L, 3, "refused");
     lua_pushvalue(L, 2);
     lua_setfield(L, 3, "self");
     lua_getfield(L, 1, "ws"); /* 4 */
@@ -480,7 +436,12 @@ static int l_listen(lua_State *L)
     }
     lua_settop(L, 3);
     h->ep.face = luaL_ref(L, LUA_REGISTRYINDEX);
-    config.check_upgrade = check ? on_upgrade : NULL;
+    config.check_upgrade = check ? httpd_on_upgrade : NULL;
+    config.refusal = refused == LUA_TFUNCTION ? httpd_on_refusal : NULL;
+    if (host_of(L)->services.fake != NULL) {
+        config.net = &front_fake_ops;
+        config.net_ctx = host_of(L)->services.fake;
+    }
     h->front = front_new(loop, &config, on_request, h, &e);
     if (h->front == NULL) {
         endpoint_close(L, &h->ep);
@@ -490,13 +451,13 @@ static int l_listen(lua_State *L)
 }
 
 static const luaL_Reg server_methods[] = {
-    {"address", s_address}, {"port", s_port}, {"close", s_close}, {NULL, NULL}};
+    {"address", s_address}, {"port", s_port}, {"idle", s_idle}, {"close", s_close}, {NULL, NULL}};
 static const luaL_Reg server_meta[] = {{"__gc", s_gc}, {"__close", s_close}, {NULL, NULL}};
 
 static const luaL_Reg request_methods[] = {
-    {"method", q_method}, {"path", q_path},           {"query", q_query},
-    {"header", q_header}, {"body", q_body},           {"peer", q_peer},
-    {"gone", q_gone},     {"break_off", q_break_off}, {NULL, NULL},
+    {"method", q_method}, {"path", q_path}, {"query", q_query}, {"header", q_header},
+    {"body", q_body},     {"peer", q_peer}, {"gone", q_gone},   {"break_off", q_break_off},
+    {"nth", q_nth},       {NULL, NULL},
 };
 static const luaL_Reg request_meta[] = {{"__gc", q_gc}, {NULL, NULL}};
 
@@ -516,7 +477,7 @@ int luaopen_perigee_httpd(lua_State *L)
 {
     link_open_meta(L, &ws_link_kind);
     open_meta(L, SERVER_META, server_meta, server_methods);
-    open_meta(L, REQUEST_META, request_meta, request_methods);
+    open_meta(L, HTTPD_REQUEST_META, request_meta, request_methods);
     luaL_newlib(L, functions);
     return 1;
 }

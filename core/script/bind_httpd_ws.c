@@ -13,7 +13,7 @@
 
 struct opened_call {
     struct link *link;
-    const char *path;
+    const char *path, *tag;
     bool wanted;
 };
 
@@ -29,7 +29,8 @@ static int call_opened(lua_State *L)
     }
     lua_pushvalue(L, 1);
     lua_pushstring(L, c->path);
-    lua_call(L, 2, 1);
+    lua_pushstring(L, c->tag);
+    lua_call(L, 3, 1);
     c->wanted = lua_toboolean(L, -1);
     return 0;
 }
@@ -42,10 +43,10 @@ static int forget_refused(lua_State *L)
 }
 
 /* On the main thread's stack, protected; an error refuses. */
-static bool ask_opened(struct link *k, const char *path)
+static bool ask_opened(struct link *k, const char *path, const char *tag)
 {
     lua_State *L = k->host->L;
-    struct opened_call call = {.link = k, .path = path};
+    struct opened_call call = {.link = k, .path = path, .tag = tag};
     if (!lua_checkstack(L, 8)) {
         return false;
     }
@@ -77,7 +78,7 @@ static bool on_opened(void *arg, struct ws_conn *c, const char *path)
     k->raw = c;
     ws_set_data(c, k);
     ep->busy = true;
-    bool wanted = ask_opened(k, path);
+    bool wanted = ask_opened(k, path, ws_tag(c));
     ep->busy = false;
     if (!wanted) {
         ws_set_data(c, NULL);

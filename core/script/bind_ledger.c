@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "script/bind.h"
+#include "script/bind_ledger.h"
 #include "script/codec.h"
 #include "script/domain.h"
 #include "script/task.h"
@@ -51,7 +52,7 @@ static int account(lua_State *L)
         return 1;
     }
     const struct account *a = ledger_account_at(l, index);
-    lua_createtable(L, 0, 22);
+    lua_createtable(L, 0, 24);
     domain_set_integer(L, "index", index);
     domain_set_string(L, "id", a->id);
     domain_set_string(L, "user", a->user);
@@ -59,6 +60,8 @@ static int account(lua_State *L)
     domain_set_string(L, "currency", a->currency);
     domain_set_string(L, "group", a->group);
     domain_set_string(L, "system", a->system);
+    domain_set_string(L, "uuid", a->uuid);
+    domain_set_integer(L, "user_id", (lua_Integer)a->user_id);
     domain_set_integer(L, "leverage", a->leverage);
     domain_set_bool(L, "paused", a->paused);
     domain_set_bool(L, "have_balance", a->have_balance);
@@ -84,7 +87,7 @@ static void set_stop(lua_State *L, const char *name, const struct instrument *i,
 static void push_position(lua_State *L, const struct ledger *l, const struct position *p)
 {
     const struct instrument *i = ledger_instrument_at(l, p->instrument);
-    lua_createtable(L, 0, 20);
+    lua_createtable(L, 0, 21);
     domain_set_string(L, "id", p->id);
     domain_set_string(L, "account", account_id(l, p->account));
     domain_set_string(L, "symbol", i->symbol);
@@ -100,10 +103,12 @@ static void push_position(lua_State *L, const struct ledger *l, const struct pos
     domain_set_integer(L, "signal", (lua_Integer)p->signal);
     domain_set_bool(L, "ours", p->ours);
     domain_set_bool(L, "closing", p->closing);
+    domain_set_decimal(L, "closing_volume", p->closing_volume);
     domain_set_string(L, "close_reason", p->close_reason);
     if (p->marked) {
         domain_set_points(L, "mark", i, p->mark);
-        domain_set_decimal(L, "profit", p->profit);
+        if (p->rated)
+            domain_set_decimal(L, "profit", p->profit);
     }
 }
 
@@ -118,6 +123,39 @@ static int positions(lua_State *L)
     lua_newtable(L);
     while ((p = ledger_position_next(l, index, &cursor)) != NULL) {
         push_position(L, l, p);
+        lua_rawseti(L, -2, ++n);
+    }
+    return 1;
+}
+
+/* pendings([account]) -> array of pending orders, ours and others', as they were seen */
+static int pendings(lua_State *L)
+{
+    struct ledger *l = ledger_of(L);
+    int index = lua_isnoneornil(L, 1) ? -1 : domain_check_account(L, 1);
+    size_t cursor = 0;
+    lua_Integer n = 0;
+    const struct pending *p;
+    lua_newtable(L);
+    while ((p = ledger_pending_next(l, index, &cursor)) != NULL) {
+        const struct instrument *i = ledger_instrument_at(l, p->instrument);
+        lua_createtable(L, 0, 16);
+        domain_set_string(L, "id", p->id);
+        domain_set_string(L, "account", account_id(l, p->account));
+        domain_set_string(L, "symbol", i->symbol);
+        domain_set_string(L, "canonical", i->canonical);
+        domain_set_string(L, "side", side_name(p->side));
+        domain_set_string(L, "type", order_type_name(p->type));
+        domain_set_decimal(L, "volume", p->volume);
+        domain_set_points(L, "price", i, p->price);
+        set_stop(L, "stop", i, p->stop);
+        set_stop(L, "target", i, p->target);
+        domain_set_integer(L, "created_ms", p->created_ms);
+        domain_set_integer(L, "order", (lua_Integer)p->order);
+        domain_set_integer(L, "signal", (lua_Integer)p->signal);
+        domain_set_bool(L, "ours", p->ours);
+        domain_set_bool(L, "cancelling", p->cancelling);
+        domain_set_string(L, "cancel_reason", p->cancel_reason);
         lua_rawseti(L, -2, ++n);
     }
     return 1;
@@ -139,7 +177,7 @@ static int position(lua_State *L)
 static void push_order(lua_State *L, const struct ledger *l, const struct order *o)
 {
     const struct instrument *i = ledger_instrument_at(l, o->instrument);
-    lua_createtable(L, 0, 20);
+    lua_createtable(L, 0, 22);
     domain_set_integer(L, "id", (lua_Integer)o->id);
     domain_set_integer(L, "batch", (lua_Integer)o->batch);
     domain_set_integer(L, "signal", (lua_Integer)o->signal);
@@ -158,17 +196,58 @@ static void push_order(lua_State *L, const struct ledger *l, const struct order 
     domain_set_string(L, "position", o->position);
     domain_set_string(L, "reason", o->reason);
     domain_set_integer(L, "intent_ms", o->intent_ms);
+    domain_set_integer(L, "updated_ms", o->updated_ms);
+    domain_set_string(L, "why", o->why);
     domain_set_integer(L, "holding_ms", o->plan_holding_ms);
+    domain_set_integer(L, "batch", (lua_Integer)o->batch);
+    domain_set_bool(L, "closing", o->closing);
+    domain_set_integer(L, "queued_us", o->queued_us);
+    domain_set_integer(L, "latency_us", o->latency_us);
+    if (o->filled != 0) {
+        domain_set_points(L, "executed", i, o->filled);
+        domain_set_integer(L, "slippage", order_slippage(o));
+    }
+    domain_set_string(L, "type", order_type_name(o->type));
+    if (o->op == ORDER_PENDING && o->state == ORDER_ACCEPTED && o->shown)
+        domain_set_string(L, "resting",
+                          o->triggered                                         ? "triggered"
+                          : ledger_pending(l, o->account, o->position) != NULL ? "resting"
+                                                                               : "cancelled");
+    domain_set_bool(L, "ambiguous", o->ambiguous);
+    domain_set_bool(L, "resent", o->resent);
+    domain_set_integer(L, "replaces", (lua_Integer)o->replaces);
 }
 
+/* orders([newest]) -> array by id: all that are kept, or those that are not final and the newest
+ * ones */
 static int orders(lua_State *L)
+{
+    struct ledger *l = ledger_of(L);
+    size_t cursor = 0, count = 0;
+    lua_Integer n = 0, newest = luaL_optinteger(L, 1, -1);
+    const struct order *o;
+    while (newest >= 0 && ledger_order_next(l, &cursor) != NULL)
+        count++;
+    cursor = 0;
+    lua_newtable(L);
+    while ((o = ledger_order_next(l, &cursor)) != NULL) {
+        if (newest >= 0 && order_final(o->state) && cursor + (size_t)newest <= count)
+            continue;
+        push_order(L, l, o);
+        lua_rawseti(L, -2, ++n);
+    }
+    return 1;
+}
+
+/* entries() -> array of the entries that are in flight, UNKNOWN, or accepted and not shown */
+static int entries(lua_State *L)
 {
     struct ledger *l = ledger_of(L);
     size_t cursor = 0;
     lua_Integer n = 0;
     const struct order *o;
     lua_newtable(L);
-    while ((o = ledger_order_next(l, &cursor)) != NULL) {
+    while ((o = ledger_entry_next(l, &cursor)) != NULL) {
         push_order(L, l, o);
         lua_rawseti(L, -2, ++n);
     }
@@ -416,12 +495,13 @@ static int push_size(lua_State *L, const struct sizing_result *r, bool exact)
     return 1;
 }
 
-/* size{account=, canonical=, side=, price=, stop=, risk=, margin_share=, cap=} -> {volume=,
- * risk_money=, margin=, exact=, rule=} | nil, err. exact: the equity is by our marks. */
+/* size{account=, canonical=, side=, price=, stop=, risk=, margin_share=, cap=, volume=} ->
+ * {volume=, risk_money=, margin=, exact=, rule=} | nil, err. exact: the equity is by our marks.
+ * volume: these lots or none. */
 static int size(lua_State *L)
 {
-    static const char *const names[] = {"account", "canonical",    "side", "price", "stop",
-                                        "risk",    "margin_share", "cap",  NULL};
+    static const char *const names[] = {"account", "canonical",    "side", "price",  "stop",
+                                        "risk",    "margin_share", "cap",  "volume", NULL};
     struct ledger *l = ledger_of(L);
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
@@ -445,6 +525,7 @@ static int size(lua_State *L)
     in.risk = domain_number(L, 1, "size", "risk", 0);
     in.margin_share = domain_number(L, 1, "size", "margin_share", 1.0);
     (void)domain_field_decimal(L, 1, "size", "cap", &in.volume_cap);
+    (void)domain_field_decimal(L, 1, "size", "volume", &in.volume);
     struct sizing_result result = {0};
     bool exact = false;
     if (size_prices(L, &in, &e) != 0 || size_money(l, index, &in, &exact, &e) != 0 ||
@@ -459,14 +540,17 @@ int luaopen_perigee_ledger(lua_State *L)
                                          {"account", account},
                                          {"positions", positions},
                                          {"position", position},
+                                         {"pendings", pendings},
                                          {"orders", orders},
                                          {"order", order},
+                                         {"entries", entries},
                                          {"instrument", instrument},
                                          {"instruments", instruments},
                                          {"equity", equity},
                                          {"margin", margin},
                                          {"convert", convert},
                                          {"mark", mark},
+                                         {"marks", ledger_marks},
                                          {"quote", quote},
                                          {"entry_pending", entry_pending},
                                          {"exposure_count", exposure_count},

@@ -68,6 +68,36 @@ int observe_positions(lua_State *L)
     return answer(L, exec_observe_positions(x, account, begun, rows, n, &e), &e);
 }
 
+/* observe_orders(account, begun_io_ns, rows) -> true | nil, err */
+int observe_orders(lua_State *L)
+{
+    static const char *const names[] = {"id",    "symbol", "side",   "type",       "volume",
+                                        "price", "stop",   "target", "created_ms", NULL};
+    struct exec *x = BIND_SERVICE(L, exec);
+    codec_check_outside(L, "exec.observe_orders");
+    int account = domain_check_account(L, 1);
+    lua_Integer begun = luaL_checkinteger(L, 2);
+    size_t n = check_rows(L);
+    struct seen_order *rows = lua_newuserdatauv(L, (n ? n : 1) * sizeof *rows, 0);
+    for (size_t i = 0; i < n; i++) {
+        struct seen_order *r = &rows[i];
+        int at = push_row(L, i + 1, names);
+        r->id = domain_string(L, at, "row", "id");
+        r->symbol = domain_string(L, at, "row", "symbol");
+        r->side = domain_side(L, at, "row", "side");
+        if (order_type_parse(domain_string(L, at, "row", "type"), &r->type) != 0)
+            r->type = ORDER_MARKET; /* exec tells it and leaves it out */
+        (void)domain_field_decimal(L, at, "row", "volume", &r->volume);
+        (void)domain_field_decimal(L, at, "row", "price", &r->price);
+        (void)domain_field_decimal(L, at, "row", "stop", &r->stop);
+        (void)domain_field_decimal(L, at, "row", "target", &r->target);
+        r->created_ms = domain_integer(L, at, "row", "created_ms", 0);
+        lua_pop(L, 1);
+    }
+    struct err e = {0};
+    return answer(L, exec_observe_orders(x, account, begun, rows, n, &e), &e);
+}
+
 static void read_close(lua_State *L, int at, struct seen_close *r)
 {
     r->id = domain_string(L, at, "row", "id");
@@ -108,10 +138,13 @@ int observe_closed(lua_State *L)
     return answer(L, exec_observe_closed(x, account, begun, rows, n, &e), &e);
 }
 
-/* observe_balance(account, {balance=, equity=, margin=, free_margin=}) -> true | nil, err */
+/* observe_balance(account, {balance=, equity=, margin=, free_margin=, currency=}) -> true | nil,
+ * err
+ */
 int observe_balance(lua_State *L)
 {
-    static const char *const names[] = {"balance", "equity", "margin", "free_margin", NULL};
+    static const char *const names[] = {"balance",     "equity",   "margin",
+                                        "free_margin", "currency", NULL};
     struct exec *x = BIND_SERVICE(L, exec);
     codec_check_outside(L, "exec.observe_balance");
     int account = domain_check_account(L, 1);
@@ -123,6 +156,10 @@ int observe_balance(lua_State *L)
         if (!domain_field_decimal(L, 2, "balance", names[i], &d[i]))
             return luaL_error(L, "balance.%s: a decimal expected, got nil", names[i]);
     }
+    const char *currency = domain_opt_string(L, 2, "balance", "currency", "");
     struct err e = {0};
-    return answer(L, exec_observe_balance(x, account, d[0], d[1], d[2], d[3], &e), &e);
+    int rc = exec_observe_balance(x, account, d[0], d[1], d[2], d[3], &e);
+    if (rc == 0)
+        rc = exec_observe_currency(x, account, currency, &e);
+    return answer(L, rc, &e);
 }

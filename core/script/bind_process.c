@@ -12,7 +12,8 @@
 
 static int l_pid(lua_State *L)
 {
-    lua_pushinteger(L, (lua_Integer)getpid());
+    int64_t pid = host_of(L)->services.pid;
+    lua_pushinteger(L, pid != 0 ? (lua_Integer)pid : (lua_Integer)getpid());
     return 1;
 }
 
@@ -66,6 +67,12 @@ static int l_rss_kib(lua_State *L)
     return 1;
 }
 
+static int l_uid(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)geteuid());
+    return 1;
+}
+
 static int l_is_terminal(lua_State *L)
 {
     lua_pushboolean(L, isatty(STDOUT_FILENO));
@@ -74,6 +81,7 @@ static int l_is_terminal(lua_State *L)
 
 static const luaL_Reg functions[] = {
     {"is_terminal", l_is_terminal},
+    {"uid", l_uid},
     {"pid", l_pid},
     {"env", l_env},
     {"data", l_data},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * perigee.rng: chance that replays (new) and secrets that must not (token).
+ * perigee.rng: chance that replays (new) and secrets that must not (token), unless the whole
+ * process does: then its host's services say where they come from.
  */
 #include <lauxlib.h>
 
@@ -66,7 +67,7 @@ static int l_token(lua_State *L)
     char text[2 * TOKEN_MAX];
     lua_Integer n = luaL_checkinteger(L, 1);
     luaL_argcheck(L, n >= 1 && n <= TOKEN_MAX, 1, "1 to 256 bytes");
-    if (rng_secure(bytes, (uint64_t)n) != 0) {
+    if (rng_secret(host_of(L)->services.entropy, bytes, (uint64_t)n) != 0) {
         return luaL_error(L, "the kernel gives no random bytes");
     }
     for (lua_Integer i = 0; i < n; i++) {

@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * perigee.sim, the market half: opening, time, quotes, history, and the text of the stream, which
- * is written here canonically while the market moves, once for all subscribers.
- *
- *   sim.open{data=, tape=path|nil, seed=integer|nil, symbol=name|nil} -> S | nil, err
- *   S:now() S:start() S:ended() S:source() S:report()|nil
- *   S:advance(market_ms) -> true | nil, err      S:save() -> true | nil, err      S:close()
- *   S:streaming(on)   S:take() -> text:
- * '["q",t,bid,ask],["p",t,price,volume,side],["d",t,[..],[..]]' S:symbols() -> array of instruments
- * S:quote(symbol) -> {bid,ask,time_ms,open,high,low}|nil S:history(symbol, timeframe, count) ->
- * array of bars      S:forming(symbol, timeframe) -> bar|nil
+ * is written here canonically while the market moves, once for all subscribers:
+ * ["q",t,bid,ask],["p",t,price,volume,side],["d",t,[..],[..]]. lua/perigee/meta/sim.lua has the
+ * signatures.
  */
 #include "script/bind_sim.h"
 
@@ -99,22 +93,47 @@ static int sim_gc(lua_State *L)
     return 0;
 }
 
+static bool terms_of(const void *arg, const char *symbol, struct sim_terms *out)
+{
+    return sim_terms_default(arg, symbol, out);
+}
+
+/* Reads the numbers and the model of the table at 1; what they point to is a userdata's at the top.
+ */
+static int read_config(lua_State *L, struct sim_config *config, struct err *e)
+{
+    struct sim_settings *settings = lua_newuserdatauv(L, sizeof *settings, 0);
+    *settings = (struct sim_settings){.terms_of = terms_of, .arg = config};
+    config->seed = (uint64_t)domain_integer(L, 1, "sim.open", "seed", 1);
+    config->start_ms = domain_integer(L, 1, "sim.open", "start_ms", 0);
+    config->history_bars = (int)domain_integer(L, 1, "sim.open", "history_bars", 0);
+    config->spread = (int32_t)domain_integer(L, 1, "sim.open", "spread", 0);
+    sim_model_default(&settings->model);
+    lua_getfield(L, 1, "model");
+    int rc = lua_isnil(L, -1) ? 0 : sim_settings_read(L, lua_gettop(L), settings, e);
+    lua_pop(L, 1);
+    config->model = &settings->model;
+    config->terms = settings->terms;
+    config->terms_count = settings->count;
+    return rc;
+}
+
 static int sim_open_lua(lua_State *L)
 {
+    static const char *const keys[] = {"data",   "tape",     "seed",         "symbol", "model",
+                                       "spread", "start_ms", "history_bars", NULL};
     struct err e = {0};
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
-    lua_getfield(L, 1, "data");
-    lua_getfield(L, 1, "tape");
-    lua_getfield(L, 1, "seed");
-    lua_getfield(L, 1, "symbol");
-    struct sim_config config = {.data_dir = luaL_optstring(L, 2, NULL)};
-    const char *tape = luaL_optstring(L, 3, NULL);
-    config.seed = (uint64_t)luaL_optinteger(L, 4, 1);
-    const char *symbol = luaL_optstring(L, 5, "BTCUSD");
+    domain_only(L, 1, "sim.open", keys);
+    struct sim_config config = {.data_dir = domain_opt_string(L, 1, "sim.open", "data", NULL)};
+    const char *tape = domain_opt_string(L, 1, "sim.open", "tape", NULL);
+    const char *symbol = domain_opt_string(L, 1, "sim.open", "symbol", "BTCUSD");
     sim_default_main(&config.main);
     snprintf(config.main.symbol, sizeof config.main.symbol, "%s", symbol);
     snprintf(config.main.canonical, sizeof config.main.canonical, "%s", symbol);
+    if (read_config(L, &config, &e) != 0)
+        return push_err(L, e.code, e.message, "sim", "no");
     struct sim_box *box = lua_newuserdatauv(L, sizeof *box, 0);
     memset(box, 0, sizeof *box);
     str_init(&box->stream);
@@ -128,7 +147,8 @@ static int sim_open_lua(lua_State *L)
         tape_fini(&box->tape);
         return push_err(L, e.code, e.message, "sim", "no");
     }
-    struct sim_feed feed = {box, on_print, on_quote, on_depth, NULL};
+    struct sim_feed feed = {
+        .arg = box, .on_print = on_print, .on_quote = on_quote, .on_depth = on_depth};
     sim_listen(box->sim, &feed);
     return 1;
 }
@@ -167,7 +187,7 @@ static int sim_report_lua(lua_State *L)
     return 1;
 }
 
-static int done(lua_State *L, int rc, const struct err *e)
+int sim_done(lua_State *L, int rc, const struct err *e)
 {
     if (rc)
         return push_err(L, rc, e->message, "sim", "no");
@@ -179,14 +199,21 @@ static int sim_advance_lua(lua_State *L)
 {
     struct err e = {0};
     struct sim_box *box = sim_check(L);
-    return done(L, sim_advance(box->sim, luaL_checkinteger(L, 2), &e), &e);
+    return sim_done(L, sim_advance(box->sim, luaL_checkinteger(L, 2), &e), &e);
+}
+
+static int sim_push_lua(lua_State *L)
+{
+    struct err e = {0};
+    struct sim_box *box = sim_check(L);
+    return sim_done(L, sim_push(box->sim, luaL_checkinteger(L, 2), &e), &e);
 }
 
 static int sim_save_lua(lua_State *L)
 {
     struct err e = {0};
     struct sim_box *box = sim_check(L);
-    return done(L, sim_save_state(box->sim, &e), &e);
+    return sim_done(L, sim_save_state(box->sim, &e), &e);
 }
 
 static int sim_streaming_lua(lua_State *L)
@@ -204,31 +231,6 @@ static int sim_take_lua(lua_State *L)
         return luaL_error(L, "out of memory for the stream");
     lua_pushlstring(L, box->stream.len ? box->stream.p : "", box->stream.len);
     str_clear(&box->stream);
-    return 1;
-}
-
-static int sim_symbols_lua(lua_State *L)
-{
-    struct sim_box *box = sim_check(L);
-    int count = sim_symbol_count(box->sim);
-    lua_createtable(L, count, 0);
-    for (int i = 0; i < count; i++) {
-        const struct instrument *m = sim_symbol_at(box->sim, i);
-        lua_createtable(L, 0, 12);
-        domain_set_string(L, "symbol", m->symbol);
-        domain_set_string(L, "base", m->base);
-        domain_set_string(L, "quote", m->quote);
-        domain_set_integer(L, "price_digits", m->price_digits);
-        domain_set_integer(L, "volume_digits", m->volume_digits);
-        domain_set_decimal(L, "volume_min", m->volume_min);
-        domain_set_decimal(L, "volume_max", m->volume_max);
-        domain_set_decimal(L, "volume_step", m->volume_step);
-        domain_set_decimal(L, "contract_size", m->contract_size);
-        domain_set_integer(L, "leverage", m->leverage);
-        domain_set_integer(L, "stops_level", m->stops_level);
-        domain_set_decimal(L, "commission", m->commission);
-        lua_rawseti(L, -2, i + 1);
-    }
     return 1;
 }
 
@@ -311,11 +313,11 @@ int luaopen_perigee_sim(lua_State *L)
                                        {"recorded", sim_recorded_lua},
                                        {"report", sim_report_lua},
                                        {"advance", sim_advance_lua},
+                                       {"push", sim_push_lua},
                                        {"save", sim_save_lua},
                                        {"close", sim_gc},
                                        {"streaming", sim_streaming_lua},
                                        {"take", sim_take_lua},
-                                       {"symbols", sim_symbols_lua},
                                        {"quote", sim_quote_lua},
                                        {"history", sim_history_lua},
                                        {"forming", sim_forming_lua},
@@ -326,6 +328,8 @@ int luaopen_perigee_sim(lua_State *L)
     luaL_setfuncs(L, meta, 0);
     luaL_newlib(L, methods);
     luaL_setfuncs(L, sim_book_methods, 0);
+    luaL_setfuncs(L, sim_rows_methods, 0);
+    luaL_setfuncs(L, sim_model_methods, 0);
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);
     luaL_newlib(L, functions);

@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * perigee.sim, the book half. Decimals go in and out as strings; accounts are named by id.
+ * perigee.sim, the accounts and orders of its book; lists of it are in bind_sim_rows.c. Decimals go
+ * in and out as strings; accounts are named by id. lua/perigee/meta/sim.lua has the signatures.
  *
- *   S:account_add{id=, user=, currency=, leverage=, balance=} -> true | nil, err
- *   S:accounts() -> array of {id, user, currency, leverage, balance}
- *   S:money(account) -> {balance, equity, margin, free_margin, level, profit, net_profit} | nil,
- * err S:open_position(account, symbol, side, volume, stop, target) -> id | nil, code, text
- *   S:edit(account, id, symbol, side, stop, target)              -> true | nil, code, text
- *   S:close_position(account, id, symbol, side[, volume])        -> closing order id | nil, code,
- * text S:positions(account) -> array     S:closed(account, from_ms, to_ms) -> array
+ * An order gives nil, code, text when it is refused; the code is "IO" when the ledger could not be
+ * written. hand_*: the same as a trade by hand at the broker's terminal.
  */
 #include <string.h>
 
@@ -17,7 +13,7 @@
 #include "script/bind_sim.h"
 #include "script/task.h"
 
-static int check_account(lua_State *L, struct sim_box *box, int arg)
+int sim_check_account(lua_State *L, struct sim_box *box, int arg)
 {
     int account = sim_account(box->sim, luaL_checkstring(L, arg));
     luaL_argcheck(L, account >= 0, arg, "no such account");
@@ -62,12 +58,13 @@ static int accounts(lua_State *L)
     lua_createtable(L, count, 0);
     for (int i = 0; i < count; i++) {
         const struct sim_account *a = sim_account_at(box->sim, i);
-        lua_createtable(L, 0, 5);
+        lua_createtable(L, 0, 6);
         domain_set_string(L, "id", a->id);
         domain_set_string(L, "user", a->user);
         domain_set_string(L, "currency", a->currency);
         domain_set_integer(L, "leverage", a->leverage);
         domain_set_decimal(L, "balance", a->balance);
+        domain_set_decimal(L, "credit", a->credit);
         lua_rawseti(L, -2, i + 1);
     }
     return 1;
@@ -77,33 +74,58 @@ static int money(lua_State *L)
 {
     struct sim_box *box = sim_check(L);
     struct sim_money m;
-    int rc = sim_money(box->sim, check_account(L, box, 2), &m);
+    int rc = sim_money(box->sim, sim_check_account(L, box, 2), &m);
     if (rc)
         return push_err(L, rc, "the account's money cannot be worked out", "sim", "no");
-    lua_createtable(L, 0, 7);
+    lua_createtable(L, 0, 9);
     domain_set_decimal(L, "balance", m.balance);
+    domain_set_decimal(L, "credit", m.credit);
     domain_set_decimal(L, "equity", m.equity);
     domain_set_decimal(L, "margin", m.margin);
     domain_set_decimal(L, "free_margin", m.free_margin);
     domain_set_decimal(L, "level", m.level);
     domain_set_decimal(L, "profit", m.profit);
     domain_set_decimal(L, "net_profit", m.net_profit);
+    domain_set_bool(L, "margin_call", m.margin_call);
     return 1;
 }
 
-/* nil, code, text of a refusal; code "IO" when the ledger could not be written. */
-static int refused(lua_State *L, int rc, enum sim_reason why, const struct err *e)
-{
-    lua_pushnil(L);
-    lua_pushstring(L, rc == ERR_STATE ? sim_reason_code(why) : "IO");
-    lua_pushstring(L, rc == ERR_STATE ? sim_reason_text(why) : e->message);
-    return 3;
-}
-
-static int open_position(lua_State *L)
+static int deposit(lua_State *L)
 {
     struct sim_box *box = sim_check(L);
-    int account = check_account(L, box, 2);
+    int account = sim_check_account(L, box, 2);
+    struct err e = {0};
+    return sim_done(L, sim_deposit(box->sim, account, bind_check_decimal(L, 3), &e), &e);
+}
+
+static int credit(lua_State *L)
+{
+    struct sim_box *box = sim_check(L);
+    int account = sim_check_account(L, box, 2);
+    struct err e = {0};
+    return sim_done(L, sim_set_credit(box->sim, account, bind_check_decimal(L, 3), &e), &e);
+}
+
+/* What an order gives: its id or true, or the refusal. */
+static int answer(lua_State *L, int rc, const char *id, enum sim_reason why, const struct err *e)
+{
+    if (rc != 0) {
+        lua_pushnil(L);
+        lua_pushstring(L, rc == ERR_STATE ? sim_reason_code(why) : "IO");
+        lua_pushstring(L, rc == ERR_STATE ? sim_reason_text(why) : e->message);
+        return 3;
+    }
+    if (id != NULL)
+        lua_pushstring(L, id);
+    else
+        lua_pushboolean(L, 1);
+    return 1;
+}
+
+static int open_by(lua_State *L, enum sim_by by)
+{
+    struct sim_box *box = sim_check(L);
+    int account = sim_check_account(L, box, 2);
     const char *symbol = luaL_checkstring(L, 3);
     enum side side = check_side(L, 4);
     decimal volume = bind_check_decimal(L, 5), stop = bind_check_decimal(L, 6),
@@ -111,33 +133,27 @@ static int open_position(lua_State *L)
     char id[32];
     enum sim_reason why = SIM_OK;
     struct err e = {0};
-    int rc = sim_open(box->sim, account, symbol, side, volume, stop, target, id, &why, &e);
-    if (rc)
-        return refused(L, rc, why, &e);
-    lua_pushstring(L, id);
-    return 1;
+    int rc = sim_open(box->sim, by, account, symbol, side, volume, stop, target, id, &why, &e);
+    return answer(L, rc, id, why, &e);
 }
 
-static int edit(lua_State *L)
+static int edit_by(lua_State *L, enum sim_by by)
 {
     struct sim_box *box = sim_check(L);
-    int account = check_account(L, box, 2);
+    int account = sim_check_account(L, box, 2);
     const char *id = luaL_checkstring(L, 3), *symbol = luaL_checkstring(L, 4);
     enum side side = check_side(L, 5);
     decimal stop = bind_check_decimal(L, 6), target = bind_check_decimal(L, 7);
     enum sim_reason why = SIM_OK;
     struct err e = {0};
-    int rc = sim_edit(box->sim, account, id, symbol, side, stop, target, &why, &e);
-    if (rc)
-        return refused(L, rc, why, &e);
-    lua_pushboolean(L, 1);
-    return 1;
+    int rc = sim_edit(box->sim, by, account, id, symbol, side, stop, target, &why, &e);
+    return answer(L, rc, NULL, why, &e);
 }
 
-static int close_position(lua_State *L)
+static int close_by(lua_State *L, enum sim_by by)
 {
     struct sim_box *box = sim_check(L);
-    int account = check_account(L, box, 2);
+    int account = sim_check_account(L, box, 2);
     const char *id = luaL_checkstring(L, 3), *symbol = luaL_checkstring(L, 4);
     enum side side = check_side(L, 5);
     bool partial = !lua_isnoneornil(L, 6);
@@ -145,81 +161,86 @@ static int close_position(lua_State *L)
     struct sim_closed row;
     enum sim_reason why = SIM_OK;
     struct err e = {0};
-    int rc = sim_close(box->sim, account, id, symbol, side, partial, volume, &row, &why, &e);
-    if (rc)
-        return refused(L, rc, why, &e);
-    lua_pushstring(L, row.order);
-    return 1;
+    int rc = sim_close(box->sim, by, account, id, symbol, side, partial, volume, &row, &why, &e);
+    return answer(L, rc, row.order, why, &e);
 }
 
-static void push_position(lua_State *L, struct sim_box *box, const struct sim_position *p)
-{
-    decimal price, profit, commission;
-    lua_createtable(L, 0, 12);
-    domain_set_string(L, "id", p->id);
-    domain_set_string(L, "symbol", sim_symbol_at(box->sim, p->symbol)->symbol);
-    domain_set_string(L, "side", side_name(p->side));
-    domain_set_decimal(L, "volume", p->volume);
-    domain_set_decimal(L, "price", p->price);
-    domain_set_decimal(L, "stop", p->stop);
-    domain_set_decimal(L, "target", p->target);
-    domain_set_integer(L, "opened_ms", p->opened_ms);
-    if (sim_position_value(box->sim, p, &price, &profit, &commission) == 0) {
-        domain_set_decimal(L, "current", price);
-        domain_set_decimal(L, "profit", profit);
-        domain_set_decimal(L, "commission", commission);
-    }
-}
-
-static int positions(lua_State *L)
+static int pending_create_by(lua_State *L, enum sim_by by)
 {
     struct sim_box *box = sim_check(L);
-    int account = check_account(L, box, 2);
-    size_t cursor = 0;
-    const struct sim_position *p;
-    lua_Integer n = 0;
-    lua_newtable(L);
-    while ((p = sim_position_next(box->sim, account, &cursor))) {
-        push_position(L, box, p);
-        lua_rawseti(L, -2, ++n);
-    }
-    return 1;
+    int account = sim_check_account(L, box, 2);
+    struct sim_wish w = {.symbol = luaL_checkstring(L, 3), .side = check_side(L, 4)};
+    if (sim_type_parse(luaL_checkstring(L, 5), &w.type) != 0)
+        return luaL_argerror(L, 5, "LIMIT or STOP");
+    w.volume = bind_check_decimal(L, 6);
+    w.price = bind_check_decimal(L, 7);
+    w.stop = bind_check_decimal(L, 8);
+    w.target = bind_check_decimal(L, 9);
+    char id[32];
+    enum sim_reason why = SIM_OK;
+    struct err e = {0};
+    int rc = sim_pending_create(box->sim, by, account, &w, id, &why, &e);
+    return answer(L, rc, id, why, &e);
 }
 
-static int closed(lua_State *L)
+static int pending_edit_by(lua_State *L, enum sim_by by)
 {
     struct sim_box *box = sim_check(L);
-    int account = check_account(L, box, 2);
-    int64_t from = luaL_checkinteger(L, 3), to = luaL_checkinteger(L, 4);
-    size_t cursor = 0;
-    const struct sim_closed *c;
-    lua_Integer n = 0;
-    lua_newtable(L);
-    while ((c = sim_closed_next(box->sim, account, from, to, &cursor))) {
-        lua_createtable(L, 0, 16);
-        domain_set_string(L, "id", c->id);
-        domain_set_string(L, "uid", c->uid);
-        domain_set_string(L, "order", c->order);
-        domain_set_string(L, "symbol", sim_symbol_at(box->sim, c->symbol)->symbol);
-        domain_set_string(L, "side", side_name(c->side));
-        domain_set_decimal(L, "volume", c->volume);
-        domain_set_decimal(L, "open_price", c->open_price);
-        domain_set_decimal(L, "price", c->close_price);
-        domain_set_decimal(L, "stop", c->stop);
-        domain_set_decimal(L, "target", c->target);
-        domain_set_decimal(L, "profit", c->profit);
-        domain_set_decimal(L, "commission", c->commission);
-        domain_set_decimal(L, "swap", c->swap);
-        domain_set_integer(L, "opened_ms", c->opened_ms);
-        domain_set_integer(L, "closed_ms", c->closed_ms);
-        lua_pushboolean(L, c->partial);
-        lua_setfield(L, -2, "partial");
-        lua_rawseti(L, -2, ++n);
-    }
-    return 1;
+    int account = sim_check_account(L, box, 2);
+    const char *id = luaL_checkstring(L, 3);
+    struct sim_wish w = {.symbol = luaL_checkstring(L, 4), .side = check_side(L, 5)};
+    w.volume = bind_check_decimal(L, 6);
+    w.price = bind_check_decimal(L, 7);
+    w.stop = bind_check_decimal(L, 8);
+    w.target = bind_check_decimal(L, 9);
+    enum sim_reason why = SIM_OK;
+    struct err e = {0};
+    int rc = sim_pending_edit(box->sim, by, account, id, &w, &why, &e);
+    return answer(L, rc, NULL, why, &e);
 }
 
-const luaL_Reg sim_book_methods[] = {
-    {"account_add", account_add},     {"accounts", accounts}, {"money", money},
-    {"open_position", open_position}, {"edit", edit},         {"close_position", close_position},
-    {"positions", positions},         {"closed", closed},     {NULL, NULL}};
+static int pending_cancel_by(lua_State *L, enum sim_by by)
+{
+    struct sim_box *box = sim_check(L);
+    int account = sim_check_account(L, box, 2);
+    const char *id = luaL_checkstring(L, 3), *symbol = luaL_checkstring(L, 4);
+    enum sim_reason why = SIM_OK;
+    struct err e = {0};
+    int rc = sim_pending_cancel(box->sim, by, account, id, symbol, &why, &e);
+    return answer(L, rc, NULL, why, &e);
+}
+
+#define ORDER(function)                                                                            \
+    static int client_##function(lua_State *L)                                                     \
+    {                                                                                              \
+        return function##_by(L, SIM_CLIENT);                                                       \
+    }                                                                                              \
+    static int hand_##function(lua_State *L)                                                       \
+    {                                                                                              \
+        return function##_by(L, SIM_HAND);                                                         \
+    }
+ORDER(open)
+ORDER(edit)
+ORDER(close)
+ORDER(pending_create)
+ORDER(pending_edit)
+ORDER(pending_cancel)
+
+const luaL_Reg sim_book_methods[] = {{"account_add", account_add},
+                                     {"accounts", accounts},
+                                     {"money", money},
+                                     {"deposit", deposit},
+                                     {"credit", credit},
+                                     {"open_position", client_open},
+                                     {"edit", client_edit},
+                                     {"close_position", client_close},
+                                     {"pending_create", client_pending_create},
+                                     {"pending_edit", client_pending_edit},
+                                     {"pending_cancel", client_pending_cancel},
+                                     {"hand_open", hand_open},
+                                     {"hand_edit", hand_edit},
+                                     {"hand_close", hand_close},
+                                     {"hand_pending_create", hand_pending_create},
+                                     {"hand_pending_edit", hand_pending_edit},
+                                     {"hand_pending_cancel", hand_pending_cancel},
+                                     {NULL, NULL}};

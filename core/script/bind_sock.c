@@ -19,8 +19,9 @@ struct sock_listener {
     struct sock_server *server; /* NULL once shut */
 };
 
-static void kind_close(void *raw)
+static void kind_close(void *raw, unsigned code)
 {
+    (void)code;
     sock_close(raw);
 }
 

@@ -11,9 +11,9 @@
 
 #define MAX_MESSAGE (16u << 20) /* bytes, unless told */
 
-static void kind_close(void *raw)
+static void kind_close(void *raw, unsigned code)
 {
-    ws_close(raw);
+    ws_close(raw, code);
 }
 
 static int kind_send(void *raw, uint8_t type, const void *p, size_t n, bool text)

@@ -26,8 +26,8 @@ enum { TEXT_VOLUME, TEXT_PRICE, TEXT_STOP, TEXT_TARGET, TEXTS };
 enum { UP_KEYS = UP_TEXTS + TEXTS };
 
 static const char *const order_keys[] = {
-    "id",   "op",     "symbol",   "side",          "volume",      "price",
-    "stop", "target", "position", "volume_digits", "price_digits"};
+    "id",   "op",     "symbol",   "side",          "volume",       "price",
+    "stop", "target", "position", "volume_digits", "price_digits", "type"};
 enum {
     O_ID,
     O_OP,
@@ -40,6 +40,7 @@ enum {
     O_POSITION,
     O_VDIGITS,
     O_PDIGITS,
+    O_TYPE,
     ORDER_KEYS
 };
 
@@ -67,8 +68,10 @@ enum { AT_HANDLER = 1, AT_FIRST, AT_SECOND };
 
 struct policy {
     struct host *host;
-    lua_State *thread; /* anchored in the registry */
-    int calling;       /* calls under way */
+    lua_State *thread;   /* anchored in the registry */
+    int calling;         /* calls under way */
+    bool steady;         /* the codec keeps the promise of venue/shape.h */
+    unsigned generation; /* of codecs, from 1 */
     struct {
         int64_t v;                     /* units of 10^-8 */
         bool there;                    /* the upvalue holds its text */
@@ -149,6 +152,11 @@ static void put_order(lua_State *L, struct policy *p, int closure, int table, co
     put(L, table, O_POSITION);
     put_integer(L, table, O_VDIGITS, i->volume_digits);
     put_integer(L, table, O_PDIGITS, i->price_digits);
+    if (o->type != ORDER_MARKET)
+        lua_pushstring(L, order_type_name(o->type));
+    else
+        lua_pushnil(L);
+    put(L, table, O_TYPE);
 }
 
 /* A string result at index: its text, or a raise. */
@@ -366,9 +374,16 @@ static int codec_decode(void *ctx, const char *broker, const struct order *o,
     return rc;
 }
 
+static unsigned codec_steady(void *ctx)
+{
+    const struct policy *p = ((struct host *)ctx)->slots[SLOT_CODEC];
+    return p && p->steady ? p->generation : 0;
+}
+
 struct codec_ops host_codec(struct host *h)
 {
-    return (struct codec_ops){.ctx = h, .encode = codec_encode, .decode = codec_decode};
+    return (struct codec_ops){
+        .ctx = h, .encode = codec_encode, .decode = codec_decode, .steady = codec_steady};
 }
 
 /* ---- risk ---- */
@@ -495,11 +510,16 @@ int codec_register(lua_State *L)
         lua_getfield(L, 1, "decode") != LUA_TFUNCTION)
         return luaL_argerror(L, 1, "functions encode and decode expected");
     check_idle(L, SLOT_CODEC, "codec");
+    const struct policy *former = host_of(L)->slots[SLOT_CODEC];
     struct policy *p = new_policy(L); /* 4 */
-    lua_newtable(L);                  /* 5: order of encode */
-    lua_newtable(L);                  /* 6: order of decode */
-    lua_newtable(L);                  /* 7: answer */
-    lua_pushvalue(L, 4);              /* keeps the policy as long as the function lives */
+    p->generation = (former ? former->generation : 0) + 1;
+    lua_getfield(L, 1, "steady");
+    p->steady = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    lua_newtable(L);     /* 5: order of encode */
+    lua_newtable(L);     /* 6: order of decode */
+    lua_newtable(L);     /* 7: answer */
+    lua_pushvalue(L, 4); /* keeps the policy as long as the function lives */
     lua_pushcclosure(L, answer_header, 1);
     lua_setfield(L, 7, "header");
     luaL_checkstack(L, UP_KEYS + CODEC_KEYS, NULL);

@@ -14,7 +14,9 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/rng.h"
 #include "exec/exec.h"
+#include "io/fake_net.h"
 #include "io/http.h"
 #include "io/loop.h"
 #include "io/ws.h"
@@ -31,6 +33,10 @@ struct host_services {
     struct loop *loop;
     struct clock *clock;
     struct log *log;
+    struct rng *entropy; /* tokens, keys and nonces of a run that must repeat; NULL: the kernel's */
+    int64_t pid;         /* what scripts take for the process's number; 0: the kernel's */
+    /* Servers of scripts listen in the network in memory, as this process; NULL: on sockets. */
+    struct fake_process *fake;
     struct http_client *http;
     struct ws_context *ws;
     struct stream *stream;
@@ -38,8 +44,9 @@ struct host_services {
     struct market *market;
     struct exec *exec;
     struct remote *remote;
-    const char *home; /* folder that holds lua/ and strategies/ */
-    const char *data; /* data folder; NULL: none */
+    struct file_gate *gate; /* that writes of perigee.fs pass; NULL: none */
+    const char *home;       /* folder that holds lua/ and strategies/ */
+    const char *data;       /* data folder; NULL: none */
     void (*stop)(void *arg, const char *reason, int exit_code); /* ends the process in order */
     void *stop_arg;
 };

@@ -149,7 +149,7 @@ static void post(struct link *k, enum post_kind kind, uint8_t type, const void *
     if (lp == NULL) {
         log_write(h->services.log, LOG_ERROR, k->kind->source, "out of memory for a message");
         if (k->raw != NULL) {
-            k->kind->close(k->raw); /* better no connection than one with a gap */
+            k->kind->close(k->raw, 0); /* better no connection than one with a gap */
         }
         return;
     }
@@ -196,7 +196,7 @@ static void link_overflow(struct link *k, int error)
     k->error = error;
     k->ending = true;
     if (k->raw != NULL) {
-        k->kind->close(k->raw);
+        k->kind->close(k->raw, 0);
     }
 }
 
@@ -280,19 +280,30 @@ static int push_closed(lua_State *L, const struct link *k, const char *source)
     return push_err(L, ERR_CLOSED, lua_tostring(L, -1), source, "no");
 }
 
-static void do_close(struct link *k)
+static void do_close(struct link *k, unsigned code)
 {
     if (k != NULL && !k->ending) {
         k->ending = true;
         if (k->raw != NULL) {
-            k->kind->close(k->raw);
+            k->kind->close(k->raw, code);
         }
     }
 }
 
+/* close([code]): 1000 to 4999, for WebSockets. */
 static int k_close(lua_State *L)
 {
-    do_close(check_link(L));
+    struct link *k = check_link(L);
+    lua_Integer code = luaL_optinteger(L, 2, 0);
+    luaL_argcheck(L, code == 0 || (code >= 1000 && code <= 4999), 2, "a code is 1000 to 4999");
+    do_close(k, (unsigned)code);
+    return 0;
+}
+
+/* __close gives the error, if there is one, as its second argument. */
+static int k_leave(lua_State *L)
+{
+    do_close(check_link(L), 0);
     return 0;
 }
 
@@ -304,7 +315,7 @@ static int k_gc(lua_State *L)
     struct link *k = *box;
     *box = NULL;
     if (k != NULL) {
-        do_close(k);
+        do_close(k, 0);
         k->host = NULL;
         drop_messages(k);
         link_unref(k);
@@ -463,7 +474,7 @@ static void open_cancel(struct task_op *op)
 {
     struct link *k = op->data;
     k->op = NULL;
-    do_close(k);
+    do_close(k, 0);
 }
 
 static void open_release(struct task_op *op)
@@ -563,7 +574,7 @@ static const luaL_Reg methods[] = {
 };
 
 static const luaL_Reg meta[] = {
-    {"__gc", k_gc}, {"__close", k_close}, {"__tostring", k_tostring}, {NULL, NULL}};
+    {"__gc", k_gc}, {"__close", k_leave}, {"__tostring", k_tostring}, {NULL, NULL}};
 
 void link_open_meta(lua_State *L, const struct link_kind *kind)
 {

@@ -34,10 +34,10 @@ struct endpoint;
 
 /* What differs between the two. */
 struct link_kind {
-    const char *meta;   /* of the handle */
-    const char *source; /* in errors: "ws", "sock" */
-    bool typed;         /* messages have a type */
-    void (*close)(void *raw);
+    const char *meta;                        /* of the handle */
+    const char *source;                      /* in errors: "ws", "sock" */
+    bool typed;                              /* messages have a type */
+    void (*close)(void *raw, unsigned code); /* code: of a WebSocket's close frame; 0: normal */
     int (*send)(void *raw, uint8_t type, const void *p, size_t n, bool text);
     size_t (*pending)(const void *raw);
 };

@@ -287,7 +287,7 @@ static int l_run(lua_State *L)
             wind_down(ts, h);
             return luaL_error(L, "task.run: the loop was stopped");
         }
-        if (ts->ready_first == NULL && ts->post_first == NULL && !uv_loop_alive(&l->uv)) {
+        if (ts->ready_first == NULL && ts->post_first == NULL && !loop_alive(l)) {
             wind_down(ts, h);
             return luaL_error(L, "task.run: the task waits for something that can never happen");
         }

@@ -28,6 +28,7 @@ struct journal {
     size_t segment_size; /* a segment this large is ended */
     enum journal_sync sync;
     int lock;                      /* of the folder's lock file; -1: not held */
+    struct file_gate *gate;        /* not owned; NULL: none */
     struct file file;              /* the last segment; fd -1: the next append begins one */
     struct str buffer;             /* frames not yet written, all of that segment */
     uint64_t last;                 /* newest number appended */
@@ -62,7 +63,7 @@ static int begin_segment(struct journal *j, uint64_t first, struct err *e)
     char path[JOURNAL_PATH_MAX];
     unsigned char head[JOURNAL_HEAD];
     journal_path(path, j->folder, first);
-    int rc = file_append_open(&j->file, path, 0600, e);
+    int rc = file_append_open_through(&j->file, path, 0600, j->gate, e);
     if (rc != 0)
         return rc;
     if (j->file.size != 0) {
@@ -275,7 +276,7 @@ static int take_over(struct journal *j, const struct journal_reader *r, struct e
             return err_set_errno(e, ERR_IO, errno, "cannot remove the empty segment %s", r->path);
         return sync_folder(j->folder, e);
     }
-    int rc = file_append_open(&j->file, r->path, 0600, e);
+    int rc = file_append_open_through(&j->file, r->path, 0600, j->gate, e);
     if (rc != 0 || r->torn == 0)
         return rc;
     rc = file_truncate(&j->file, r->offset, e);
@@ -309,6 +310,7 @@ int journal_open(struct journal **out, const struct journal_config *config, jour
     snprintf(j->folder, sizeof j->folder, "%s", config->folder);
     j->segment_size = config->segment_size ? config->segment_size : DEFAULT_SEGMENT;
     j->sync = config->sync;
+    j->gate = config->gate;
     j->lock = -1;
     j->file.fd = -1;
     rc = file_make_dirs(j->folder, e);

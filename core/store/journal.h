@@ -17,6 +17,7 @@
 
 #include "base/err.h"
 #include "base/event.h"
+#include "io/file.h"
 
 struct journal;
 
@@ -30,6 +31,7 @@ struct journal_config {
     const char *folder;  /* made if missing; locked against a second process */
     size_t segment_size; /* bytes after which a new segment begins; 0: 64 MiB */
     enum journal_sync sync;
+    struct file_gate *gate; /* that its writes pass, outlives the journal; NULL: none */
 };
 
 struct journal_report {

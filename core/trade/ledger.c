@@ -102,6 +102,7 @@ void ledger_free(struct ledger *l)
 {
     if (l == NULL)
         return;
+    ledger_resting_free(l);
     for (size_t k = 0; k < l->accounts.count; k++)
         free(((struct ledger_account *)l->accounts.at[k])->positions.at);
     for (size_t k = 0; k < l->instruments.count; k++)
@@ -110,6 +111,7 @@ void ledger_free(struct ledger *l)
     free_all(&l->instruments);
     free_all(&l->positions);
     free_all(&l->blocks);
+    free_all(&l->parts);
     free(l->orders.at);
     free(l->pending.at);
     free(l->free_orders.at);
@@ -280,9 +282,13 @@ const struct order *ledger_order(const struct ledger *l, uint64_t id)
     return ledger_order_mut(l, id);
 }
 
-static bool order_settled(const struct order *o)
+static bool order_settled(const struct ledger *l, const struct order *o)
 {
-    return order_final(o->state) && (o->op != ORDER_OPEN || o->state != ORDER_ACCEPTED || o->shown);
+    if (o->op == ORDER_PENDING && o->shown && !o->triggered &&
+        ledger_pending(l, o->account, o->position) != NULL)
+        return false; /* it rests: what it becomes will need its plan */
+    return order_final(o->state) &&
+           (!order_enters(o->op) || o->state != ORDER_ACCEPTED || o->shown);
 }
 
 /* Settled orders with LEDGER_KEEP_ORDERS newer ones go back to the free ones. */
@@ -291,7 +297,7 @@ static void order_evict(struct ledger *l)
     size_t old = l->orders.count - LEDGER_KEEP_ORDERS, kept = 0;
     for (size_t k = 0; k < l->orders.count; k++) {
         struct order *o = l->orders.at[k];
-        if (k < old && order_settled(o) && ledger_list_add(&l->free_orders, o) == 0)
+        if (k < old && order_settled(l, o) && ledger_list_add(&l->free_orders, o) == 0)
             continue;
         l->orders.at[kept++] = o;
     }
@@ -424,7 +430,7 @@ bool ledger_entry_pending(const struct ledger *l, int account, int instrument)
         return false;
     for (size_t k = 0; k < l->pending.count; k++) {
         const struct order *o = l->pending.at[k];
-        if (o->op == ORDER_OPEN && o->account == account && o->instrument == instrument)
+        if (order_enters(o->op) && o->account == account && o->instrument == instrument)
             return true;
     }
     return false;
@@ -433,5 +439,5 @@ bool ledger_entry_pending(const struct ledger *l, int account, int instrument)
 uint32_t ledger_exposure_count(const struct ledger *l, int account)
 {
     const struct ledger_account *a = ledger_account_mut(l, account);
-    return a == NULL ? 0 : a->a.open_positions + a->entries;
+    return a == NULL ? 0 : a->a.open_positions + a->entries + (uint32_t)a->resting.count;
 }

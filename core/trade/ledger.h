@@ -33,6 +33,8 @@ struct account {
     char currency[8];
     char group[32];
     char system[64];  /* uuid in the paths */
+    char uuid[64];    /* the broker's name of the account; "": not said */
+    uint64_t user_id; /* of its login; 0: not said */
     int32_t leverage; /* 100: 1:100 */
     bool paused;      /* account_state: no entries */
     bool have_balance;
@@ -69,6 +71,36 @@ struct position {
     decimal closing_volume; /* lots of the close that is wanted; 0: all */
 };
 
+/* Legs of a fan-out that stand or fall together and are not decided yet: the intents of one batch
+ * from `first` on. */
+struct batch_part {
+    uint64_t batch, signal;
+    char group[32];       /* "": accounts whose group has no policy of its own */
+    bool all;             /* every leg must be accepted; else `quorum` of them */
+    unsigned quorum;      /* of !all */
+    uint64_t first, last; /* order ids; 0: no intent yet */
+    unsigned open;        /* legs in flight or UNKNOWN */
+    unsigned accepted;
+    unsigned failed; /* REJECTED, NOT_SENT, ABSENT */
+};
+
+/* A limit or stop order that rests at the broker, ours or somebody else's. */
+struct pending {
+    char id[32]; /* broker id */
+    int account, instrument;
+    uint64_t order; /* that created it; 0: not ours */
+    uint64_t signal;
+    enum side side;
+    enum order_type type;
+    decimal volume;
+    int64_t price;        /* activation, points */
+    int64_t stop, target; /* points; 0: none */
+    int64_t created_ms;
+    bool ours;
+    bool cancelling; /* its cancel is wanted */
+    char cancel_reason[16];
+};
+
 struct ledger *ledger_new(struct err *e);
 void ledger_free(struct ledger *l);
 
@@ -93,15 +125,22 @@ const struct position *ledger_position(const struct ledger *l, int account, cons
  * orders must not be changed while iterating. */
 const struct position *ledger_position_next(const struct ledger *l, int account, size_t *cursor);
 const struct order *ledger_order_next(const struct ledger *l, size_t *cursor);
+/* Entries that ledger_entry_pending counts, of all accounts; *cursor as above. */
+const struct order *ledger_entry_next(const struct ledger *l, size_t *cursor);
+/* Parts that are not decided, in order of coming. */
+const struct batch_part *ledger_part_next(const struct ledger *l, size_t *cursor);
+/* Pending orders, in the order in which they were first seen. */
+const struct pending *ledger_pending(const struct ledger *l, int account, const char *id);
+const struct pending *ledger_pending_next(const struct ledger *l, int account, size_t *cursor);
 uint64_t ledger_last_order(const struct ledger *l); /* highest order id seen */
 uint64_t ledger_last_batch(const struct ledger *l);
 uint64_t ledger_last_signal(const struct ledger *l);
 
 /* Is an entry on this account and symbol in flight or UNKNOWN (ABSENT does not count)? An accepted
- * one counts until its position was opened or closed (order.shown), so that nothing is opened twice
- * between the broker's answer and its list. */
+ * one counts until its position was opened or closed, or its pending order was seen (order.shown),
+ * so that nothing is opened twice between the broker's answer and its list. */
 bool ledger_entry_pending(const struct ledger *l, int account, int instrument);
-/* Positions plus entries in flight of an account (all symbols). */
+/* Positions, pending orders and entries in flight of an account (all symbols). */
 uint32_t ledger_exposure_count(const struct ledger *l, int account);
 
 /* Marks. A quote of a canonical symbol at a venue: marks each position of it and every conversion
@@ -123,7 +162,8 @@ int ledger_convert_cost(const struct ledger *l, const char *venue, const char *f
 /* Equity by our marks: balance + floating. false when a position has no mark or no rate (then the
  * broker's figure of the last read is given). */
 bool ledger_equity(const struct ledger *l, int account, decimal *equity);
-/* Margin that open positions and entries in flight bind, account currency. 0 or ERR_NOTFOUND. */
+/* Margin that open positions, pending orders and entries in flight bind, account currency. 0 or
+ * ERR_NOTFOUND. */
 int ledger_margin(const struct ledger *l, int account, decimal *margin, struct err *e);
 
 #endif

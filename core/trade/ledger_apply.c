@@ -11,115 +11,18 @@
 
 #include "trade/ledger_impl.h"
 
-static bool has(const struct event *ev, unsigned field)
-{
-    return field < EVENT_MAX_FIELDS && ev->v[field].type != EVENT_ABSENT;
-}
-
-static const char *kind_name(const struct event *ev)
-{
-    const struct event_info *info = event_info(ev->kind);
-    return info == NULL ? "?" : info->name;
-}
-
-static int wrong(const struct event *ev, struct err *e, const char *what, const char *value)
-{
-    return err_set(e, ERR_STATE, "journal event %llu (%s): %s %s; the journal contradicts itself",
-                   (unsigned long long)ev->seq, kind_name(ev), what, value);
-}
-
-static int no_memory(const struct event *ev, struct err *e)
-{
-    return err_set(e, ERR_NOMEM, "journal event %llu (%s): out of memory",
-                   (unsigned long long)ev->seq, kind_name(ev));
-}
-
-/* Copies a text field whole; an absent one leaves buf as it is. */
-static int take(const struct event *ev, unsigned field, char *buf, size_t size, struct err *e)
-{
-    size_t n;
-    const char *text = event_str(ev, field, &n);
-    if (n == 0)
-        return 0;
-    if (n >= size || memchr(text, '\0', n) != NULL)
-        return wrong(ev, e, "a name is too long or broken in field",
-                     event_info(ev->kind)->fields[field].name);
-    memcpy(buf, text, n);
-    memset(buf + n, 0, size - n);
-    return 0;
-}
-
-static int take_int(const struct event *ev, unsigned field, int32_t *out, struct err *e)
-{
-    if (!has(ev, field))
-        return 0;
-    int64_t x = event_i64(ev, field);
-    if (x < 0 || x > INT32_MAX)
-        return wrong(ev, e, "a number is out of range in field",
-                     event_info(ev->kind)->fields[field].name);
-    *out = (int32_t)x;
-    return 0;
-}
-
-static void take_dec(const struct event *ev, unsigned field, decimal *out)
-{
-    if (has(ev, field))
-        *out = event_dec(ev, field);
-}
-
-static int take_points(const struct event *ev, unsigned field, const struct instrument *i,
-                       int64_t *points, struct err *e)
-{
-    if (has(ev, field) &&
-        instrument_to_points(i, event_dec(ev, field), DECIMAL_HALF_EVEN, points) != 0)
-        return wrong(ev, e, "a price is out of range of", i->symbol);
-    return 0;
-}
-
-static int take_side(const struct event *ev, unsigned field, enum side *side, struct err *e)
-{
-    char text[8] = "";
-    int rc = take(ev, field, text, sizeof text, e);
-    if (rc == 0 && side_parse(text, side) != 0)
-        rc = wrong(ev, e, "unknown side", text);
-    return rc;
-}
-
-/* The account that a field names; it must be known. */
-static int take_account(const struct ledger *l, const struct event *ev, unsigned field,
-                        int *account, struct err *e)
-{
-    char id[32] = "";
-    int rc = take(ev, field, id, sizeof id, e);
-    if (rc != 0)
-        return rc;
-    *account = ledger_account(l, id);
-    return *account < 0 ? wrong(ev, e, "unknown account", id) : 0;
-}
-
-static int take_instrument(const struct ledger *l, const struct event *ev, unsigned field,
-                           int account, int *instrument, struct err *e)
-{
-    char symbol[32] = "";
-    int rc = take(ev, field, symbol, sizeof symbol, e);
-    if (rc != 0)
-        return rc;
-    *instrument = ledger_instrument(l, ledger_account_at(l, account)->broker, symbol);
-    return *instrument < 0 ? wrong(ev, e, "unknown instrument", symbol) : 0;
-}
-
 static int take_position(const struct ledger *l, const struct event *ev, unsigned account_field,
                          unsigned field, struct position **p, struct err *e)
 {
     int account;
     char id[32] = "";
-    int rc = take_account(l, ev, account_field, &account, e);
+    int rc = ledger_take_account(l, ev, account_field, &account, e);
     if (rc == 0)
-        rc = take(ev, field, id, sizeof id, e);
+        rc = ledger_take(ev, field, id, sizeof id, e);
     if (rc != 0)
         return rc;
     *p = ledger_position_mut(l, account, id);
-    return *p == NULL ? wrong(ev, e, "unknown position", id) : 0;
+    return *p == NULL ? ledger_wrong(ev, e, "unknown position", id) : 0;
 }
 
 static void newest(uint64_t *highest, uint64_t id)
@@ -133,21 +36,24 @@ static void newest(uint64_t *highest, uint64_t id)
 static int apply_account(struct ledger *l, const struct event *ev, struct err *e)
 {
     struct account a = {0};
-    int rc = take(ev, F_account_added_account, a.id, sizeof a.id, e);
+    int rc = ledger_take(ev, F_account_added_account, a.id, sizeof a.id, e);
     if (rc != 0)
         return rc;
     if (a.id[0] == '\0')
-        return wrong(ev, e, "no account id", "");
+        return ledger_wrong(ev, e, "no account id", "");
     int index = ledger_account(l, a.id);
     if (index >= 0)
         a = *ledger_account_at(l, index);
-    if ((rc = take(ev, F_account_added_user, a.user, sizeof a.user, e)) != 0 ||
-        (rc = take(ev, F_account_added_broker, a.broker, sizeof a.broker, e)) != 0 ||
-        (rc = take(ev, F_account_added_currency, a.currency, sizeof a.currency, e)) != 0 ||
-        (rc = take(ev, F_account_added_system, a.system, sizeof a.system, e)) != 0 ||
-        (rc = take(ev, F_account_added_group, a.group, sizeof a.group, e)) != 0 ||
-        (rc = take_int(ev, F_account_added_leverage, &a.leverage, e)) != 0)
+    if ((rc = ledger_take(ev, F_account_added_user, a.user, sizeof a.user, e)) != 0 ||
+        (rc = ledger_take(ev, F_account_added_broker, a.broker, sizeof a.broker, e)) != 0 ||
+        (rc = ledger_take(ev, F_account_added_currency, a.currency, sizeof a.currency, e)) != 0 ||
+        (rc = ledger_take(ev, F_account_added_system, a.system, sizeof a.system, e)) != 0 ||
+        (rc = ledger_take(ev, F_account_added_group, a.group, sizeof a.group, e)) != 0 ||
+        (rc = ledger_take(ev, F_account_added_uuid, a.uuid, sizeof a.uuid, e)) != 0 ||
+        (rc = ledger_take_int(ev, F_account_added_leverage, &a.leverage, e)) != 0)
         return rc;
+    if (ledger_has(ev, F_account_added_user_id))
+        a.user_id = event_u64(ev, F_account_added_user_id);
     if (index >= 0) {
         ledger_account_mut(l, index)->a = a;
         return 0;
@@ -156,7 +62,7 @@ static int apply_account(struct ledger *l, const struct event *ev, struct err *e
     if (index == ERR_LIMIT)
         return err_set(e, ERR_LIMIT, "account %s: there are %d accounts, the most that fit", a.id,
                        LEDGER_MAX_ACCOUNTS);
-    return index < 0 ? no_memory(ev, e) : 0;
+    return index < 0 ? ledger_no_memory(ev, e) : 0;
 }
 
 static int64_t rescale(const struct instrument *from, const struct instrument *to, int64_t points)
@@ -178,6 +84,14 @@ static void rescale_all(struct ledger *l, int index, const struct instrument *fr
         p->target = rescale(from, to, p->target);
         p->mark = rescale(from, to, p->mark);
     }
+    for (size_t k = 0; k < l->resting.count; k++) {
+        struct pending *p = l->resting.at[k];
+        if (p->instrument != index)
+            continue;
+        p->price = rescale(from, to, p->price);
+        p->stop = rescale(from, to, p->stop);
+        p->target = rescale(from, to, p->target);
+    }
     for (size_t k = 0; k < l->orders.count; k++) {
         struct order *o = l->orders.at[k];
         if (o->instrument != index)
@@ -192,37 +106,37 @@ static int apply_instrument(struct ledger *l, const struct event *ev, struct err
 {
     struct instrument i = {0};
     int rc;
-    if ((rc = take(ev, F_instrument_venue, i.venue, sizeof i.venue, e)) != 0 ||
-        (rc = take(ev, F_instrument_symbol, i.symbol, sizeof i.symbol, e)) != 0)
+    if ((rc = ledger_take(ev, F_instrument_venue, i.venue, sizeof i.venue, e)) != 0 ||
+        (rc = ledger_take(ev, F_instrument_symbol, i.symbol, sizeof i.symbol, e)) != 0)
         return rc;
     int index = ledger_instrument(l, i.venue, i.symbol);
     if (index >= 0)
         i = *ledger_instrument_at(l, index);
     struct instrument old = i;
-    if ((rc = take(ev, F_instrument_canonical, i.canonical, sizeof i.canonical, e)) != 0 ||
-        (rc = take(ev, F_instrument_base, i.base, sizeof i.base, e)) != 0 ||
-        (rc = take(ev, F_instrument_quote, i.quote, sizeof i.quote, e)) != 0 ||
-        (rc = take_int(ev, F_instrument_price_digits, &i.price_digits, e)) != 0 ||
-        (rc = take_int(ev, F_instrument_volume_digits, &i.volume_digits, e)) != 0 ||
-        (rc = take_int(ev, F_instrument_leverage, &i.leverage, e)) != 0 ||
-        (rc = take_int(ev, F_instrument_stops_level, &i.stops_level, e)) != 0)
+    if ((rc = ledger_take(ev, F_instrument_canonical, i.canonical, sizeof i.canonical, e)) != 0 ||
+        (rc = ledger_take(ev, F_instrument_base, i.base, sizeof i.base, e)) != 0 ||
+        (rc = ledger_take(ev, F_instrument_quote, i.quote, sizeof i.quote, e)) != 0 ||
+        (rc = ledger_take_int(ev, F_instrument_price_digits, &i.price_digits, e)) != 0 ||
+        (rc = ledger_take_int(ev, F_instrument_volume_digits, &i.volume_digits, e)) != 0 ||
+        (rc = ledger_take_int(ev, F_instrument_leverage, &i.leverage, e)) != 0 ||
+        (rc = ledger_take_int(ev, F_instrument_stops_level, &i.stops_level, e)) != 0)
         return rc;
-    take_dec(ev, F_instrument_volume_min, &i.volume_min);
-    take_dec(ev, F_instrument_volume_max, &i.volume_max);
-    take_dec(ev, F_instrument_volume_step, &i.volume_step);
-    take_dec(ev, F_instrument_contract_size, &i.contract_size);
-    take_dec(ev, F_instrument_commission, &i.commission);
+    ledger_take_dec(ev, F_instrument_volume_min, &i.volume_min);
+    ledger_take_dec(ev, F_instrument_volume_max, &i.volume_max);
+    ledger_take_dec(ev, F_instrument_volume_step, &i.volume_step);
+    ledger_take_dec(ev, F_instrument_contract_size, &i.contract_size);
+    ledger_take_dec(ev, F_instrument_commission, &i.commission);
     rc = instrument_check(&i, e);
     if (rc != 0)
         return rc;
     if (index < 0)
-        return ledger_instrument_new(l, &i) < 0 ? no_memory(ev, e) : 0;
+        return ledger_instrument_new(l, &i) < 0 ? ledger_no_memory(ev, e) : 0;
     if (i.price_digits != old.price_digits)
         rescale_all(l, index, &old, &i);
     ledger_instrument_mut(l, index)->i = i;
     if (strcmp(i.canonical, old.canonical) != 0 || strcmp(i.base, old.base) != 0 ||
         strcmp(i.quote, old.quote) != 0)
-        return ledger_index_instruments(l) != 0 ? no_memory(ev, e) : 0;
+        return ledger_index_instruments(l) != 0 ? ledger_no_memory(ev, e) : 0;
     return 0;
 }
 
@@ -230,13 +144,13 @@ static int apply_account_state(struct ledger *l, const struct event *ev, struct 
 {
     int account;
     char state[16] = "";
-    int rc = take_account(l, ev, F_account_state_account, &account, e);
+    int rc = ledger_take_account(l, ev, F_account_state_account, &account, e);
     if (rc == 0)
-        rc = take(ev, F_account_state_state, state, sizeof state, e);
+        rc = ledger_take(ev, F_account_state_state, state, sizeof state, e);
     if (rc != 0)
         return rc;
     if (strcmp(state, "paused") != 0 && strcmp(state, "active") != 0)
-        return wrong(ev, e, "unknown state", state);
+        return ledger_wrong(ev, e, "unknown state", state);
     ledger_account_mut(l, account)->a.paused = state[0] == 'p';
     return 0;
 }
@@ -244,17 +158,17 @@ static int apply_account_state(struct ledger *l, const struct event *ev, struct 
 static int apply_balance(struct ledger *l, const struct event *ev, struct err *e)
 {
     int account;
-    int rc = take_account(l, ev, F_balance_account, &account, e);
+    int rc = ledger_take_account(l, ev, F_balance_account, &account, e);
     if (rc != 0)
         return rc;
     struct account *a = &ledger_account_mut(l, account)->a;
-    rc = take(ev, F_balance_currency, a->currency, sizeof a->currency, e);
+    rc = ledger_take(ev, F_balance_currency, a->currency, sizeof a->currency, e);
     if (rc != 0)
         return rc;
-    take_dec(ev, F_balance_balance, &a->balance);
-    take_dec(ev, F_balance_equity, &a->equity);
-    take_dec(ev, F_balance_margin, &a->margin);
-    take_dec(ev, F_balance_free_margin, &a->free_margin);
+    ledger_take_dec(ev, F_balance_balance, &a->balance);
+    ledger_take_dec(ev, F_balance_equity, &a->equity);
+    ledger_take_dec(ev, F_balance_margin, &a->margin);
+    ledger_take_dec(ev, F_balance_free_margin, &a->free_margin);
     a->balance_ms = ev->market_ms;
     if (!a->have_balance)
         a->balance_first = a->balance;
@@ -268,33 +182,39 @@ static int read_intent(const struct ledger *l, const struct event *ev, struct or
                        struct err *e)
 {
     int rc;
-    char op[16] = "";
+    char op[16] = "", type[16] = "";
     o->id = event_u64(ev, F_intent_order);
     if (o->id <= l->last_order)
-        return wrong(ev, e, "order ids must rise, and this one does not", "");
-    if ((rc = take_account(l, ev, F_intent_account, &o->account, e)) != 0 ||
-        (rc = take_instrument(l, ev, F_intent_symbol, o->account, &o->instrument, e)) != 0 ||
-        (rc = take(ev, F_intent_op, op, sizeof op, e)) != 0 ||
-        (rc = take_side(ev, F_intent_side, &o->side, e)) != 0 ||
-        (rc = take(ev, F_intent_position, o->position, sizeof o->position, e)) != 0 ||
-        (rc = take(ev, F_intent_reason, o->reason, sizeof o->reason, e)) != 0)
+        return ledger_wrong(ev, e, "order ids must rise, and this one does not", "");
+    if ((rc = ledger_take_account(l, ev, F_intent_account, &o->account, e)) != 0 ||
+        (rc = ledger_take_instrument(l, ev, F_intent_symbol, o->account, &o->instrument, e)) != 0 ||
+        (rc = ledger_take(ev, F_intent_op, op, sizeof op, e)) != 0 ||
+        (rc = ledger_take_side(ev, F_intent_side, &o->side, e)) != 0 ||
+        (rc = ledger_take(ev, F_intent_position, o->position, sizeof o->position, e)) != 0 ||
+        (rc = ledger_take(ev, F_intent_reason, o->reason, sizeof o->reason, e)) != 0)
         return rc;
     if (order_op_parse(op, &o->op) != 0)
-        return wrong(ev, e, "unknown operation", op);
+        return ledger_wrong(ev, e, "unknown operation", op);
+    if ((rc = ledger_take(ev, F_intent_type, type, sizeof type, e)) != 0)
+        return rc;
+    if (type[0] != '\0' && order_type_parse(type, &o->type) != 0)
+        return ledger_wrong(ev, e, "unknown order type", type);
+    o->replaces = event_u64(ev, F_intent_replaces);
     const struct instrument *i = ledger_instrument_at(l, o->instrument);
-    if ((rc = take_points(ev, F_intent_price, i, &o->price, e)) != 0 ||
-        (rc = take_points(ev, F_intent_stop, i, &o->stop, e)) != 0 ||
-        (rc = take_points(ev, F_intent_target, i, &o->target, e)) != 0)
+    if ((rc = ledger_take_points(ev, F_intent_price, i, &o->price, e)) != 0 ||
+        (rc = ledger_take_points(ev, F_intent_stop, i, &o->stop, e)) != 0 ||
+        (rc = ledger_take_points(ev, F_intent_target, i, &o->target, e)) != 0)
         return rc;
     o->batch = event_u64(ev, F_intent_batch);
     o->signal = event_u64(ev, F_intent_signal);
     o->volume = event_dec(ev, F_intent_volume);
-    int64_t tag = has(ev, F_intent_tag) ? event_i64(ev, F_intent_tag) : -1;
+    int64_t tag = ledger_has(ev, F_intent_tag) ? event_i64(ev, F_intent_tag) : -1;
     o->tag = tag >= 0 && tag <= 9999 ? (int)tag : -1;
     int64_t attempt = event_i64(ev, F_intent_attempt);
     o->attempt = attempt >= 1 && attempt <= INT32_MAX ? (int)attempt : 1;
     o->plan_holding_ms = event_i64(ev, F_intent_holding_ms);
     o->intent_ms = ev->market_ms;
+    o->updated_ms = ev->market_ms;
     o->state = ORDER_INTENT;
     return 0;
 }
@@ -306,14 +226,15 @@ static int apply_intent(struct ledger *l, const struct event *ev, struct err *e)
     if (rc != 0)
         return rc;
     if (ledger_list_reserve(&l->pending, 1) != 0)
-        return no_memory(ev, e);
+        return ledger_no_memory(ev, e);
     struct order *kept = ledger_order_new(l);
     if (kept == NULL)
-        return no_memory(ev, e);
+        return ledger_no_memory(ev, e);
     *kept = o;
     l->pending.at[l->pending.count++] = kept;
-    if (o.op == ORDER_OPEN)
+    if (order_enters(o.op))
         ledger_account_mut(l, o.account)->entries++;
+    ledger_part_join(l, kept);
     newest(&l->last_order, o.id);
     newest(&l->last_batch, o.batch);
     newest(&l->last_signal, o.signal);
@@ -323,7 +244,7 @@ static int apply_intent(struct ledger *l, const struct event *ev, struct err *e)
 static bool is_pending(const struct order *o)
 {
     return !order_final(o->state) ||
-           (o->op == ORDER_OPEN && o->state == ORDER_ACCEPTED && !o->shown);
+           (order_enters(o->op) && o->state == ORDER_ACCEPTED && !o->shown);
 }
 
 /* Keeps the list of pending orders and the accounts' count of entries true after a change. */
@@ -336,82 +257,136 @@ static int order_repost(struct ledger *l, struct order *o, bool was)
     if (is) {
         if (ledger_list_add(&l->pending, o) != 0)
             return ERR_NOMEM;
-        a->entries += o->op == ORDER_OPEN;
+        a->entries += order_enters(o->op);
     } else {
         ledger_list_remove(&l->pending, o);
-        a->entries -= o->op == ORDER_OPEN;
+        a->entries -= order_enters(o->op);
     }
     return 0;
 }
 
-/* One step of the machine. broker_field: where the position's id is told; -1: nowhere. */
+/* Why an order ended as it did, cut to what fits between two characters of UTF-8. */
+static void take_why(const struct event *ev, int field, char *why, size_t size)
+{
+    size_t n = 0;
+    const char *text = field >= 0 ? event_str(ev, (unsigned)field, &n) : "";
+    if (n >= size)
+        for (n = size - 1; n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80;)
+            n--;
+    memcpy(why, text, n);
+    memset(why + n, 0, size - n);
+}
+
+/* Of the stand-in for an absent entry bytes have left, or may have. */
+static void mark_resent(struct ledger *l, const struct order *o, enum order_state to)
+{
+    struct order *old = o->replaces != 0 ? ledger_order_mut(l, o->replaces) : NULL;
+    if (old != NULL && (to == ORDER_SENT || to == ORDER_UNKNOWN))
+        old->resent = true;
+}
+
+/* One step of the machine. broker_field: where the position's id is told, why_field: where the
+ * reason is; -1: nowhere. */
 static int apply_step(struct ledger *l, const struct event *ev, unsigned order_field,
-                      enum order_input input, int broker_field, struct err *e)
+                      enum order_input input, int broker_field, int why_field, struct err *e)
 {
     uint64_t id = event_u64(ev, order_field);
     struct order *o = ledger_order_mut(l, id);
     if (o == NULL) {
         char number[24];
         snprintf(number, sizeof number, "%llu", (unsigned long long)id);
-        return wrong(ev, e, "unknown order", number);
+        return ledger_wrong(ev, e, "unknown order", number);
     }
     enum order_state to;
     if (order_step(o->state, input, &to) != 0)
-        return wrong(ev, e, "no such step from state", order_state_name(o->state));
-    if (broker_field >= 0 && o->op == ORDER_OPEN) {
-        int rc = take(ev, (unsigned)broker_field, o->position, sizeof o->position, e);
+        return ledger_wrong(ev, e, "no such step from state", order_state_name(o->state));
+    if (broker_field >= 0 && order_enters(o->op)) {
+        int rc = ledger_take(ev, (unsigned)broker_field, o->position, sizeof o->position, e);
         if (rc != 0)
             return rc;
     }
     bool was = is_pending(o);
+    mark_resent(l, o, to);
+    ledger_part_step(l, ev, o, to);
     o->state = to;
+    o->updated_ms = ev->market_ms;
+    take_why(ev, why_field, o->why, sizeof o->why);
+    o->ambiguous = o->ambiguous && to == ORDER_UNKNOWN;
     /* The position may have been seen before its order was settled. */
-    if (to == ORDER_ACCEPTED && o->op == ORDER_OPEN &&
+    if (to == ORDER_ACCEPTED && order_enters(o->op) &&
         ledger_position_mut(l, o->account, o->position) != NULL)
+        o->shown = o->triggered = true;
+    if (to == ORDER_ACCEPTED && o->op == ORDER_PENDING &&
+        ledger_pending(l, o->account, o->position) != NULL)
         o->shown = true;
-    return order_repost(l, o, was) != 0 ? no_memory(ev, e) : 0;
+    return order_repost(l, o, was) != 0 ? ledger_no_memory(ev, e) : 0;
 }
 
 /* Positions */
 
-/* The order that opened a position is settled once the position was seen. */
-static int order_seen(struct ledger *l, uint64_t id, int account, const char *position)
+/* Its position is there, or was; of a pending order that means that it was triggered. */
+static struct order *entry_of(struct ledger *l, uint64_t id, int account, const char *broker_id)
 {
     struct order *o = id != 0 ? ledger_order_mut(l, id) : NULL;
     for (size_t k = 0; o == NULL && k < l->pending.count; k++) {
         struct order *p = l->pending.at[k];
-        if (p->op == ORDER_OPEN && p->account == account && strcmp(p->position, position) == 0)
+        if (order_enters(p->op) && p->account == account && strcmp(p->position, broker_id) == 0)
             o = p;
     }
-    if (o == NULL || o->op != ORDER_OPEN)
+    return o != NULL && order_enters(o->op) ? o : NULL;
+}
+
+int ledger_order_seen(struct ledger *l, uint64_t id, int account, const char *broker_id)
+{
+    struct order *o = entry_of(l, id, account, broker_id);
+    if (o == NULL)
         return 0;
     bool was = is_pending(o);
     o->shown = true;
     return order_repost(l, o, was);
 }
 
+static int position_seen(struct ledger *l, uint64_t id, int account, const char *position)
+{
+    struct order *o = entry_of(l, id, account, position);
+    if (o != NULL)
+        o->triggered = true;
+    return ledger_order_seen(l, id, account, position);
+}
+
+static int apply_ambiguous(struct ledger *l, const struct event *ev, struct err *e)
+{
+    struct order *o = ledger_order_mut(l, event_u64(ev, F_order_ambiguous_order));
+    if (o == NULL)
+        return ledger_wrong(ev, e, "unknown order", "");
+    size_t n;
+    (void)event_str(ev, F_order_ambiguous_candidates, &n);
+    o->ambiguous = n > 2; /* more than [] */
+    return 0;
+}
+
 static int read_position(const struct ledger *l, const struct event *ev, struct position *p,
                          struct err *e)
 {
     int rc;
-    if ((rc = take_account(l, ev, F_position_opened_account, &p->account, e)) != 0 ||
-        (rc = take(ev, F_position_opened_position, p->id, sizeof p->id, e)) != 0 ||
-        (rc = take_instrument(l, ev, F_position_opened_symbol, p->account, &p->instrument, e)) !=
-            0 ||
-        (rc = take_side(ev, F_position_opened_side, &p->side, e)) != 0)
+    if ((rc = ledger_take_account(l, ev, F_position_opened_account, &p->account, e)) != 0 ||
+        (rc = ledger_take(ev, F_position_opened_position, p->id, sizeof p->id, e)) != 0 ||
+        (rc = ledger_take_instrument(l, ev, F_position_opened_symbol, p->account, &p->instrument,
+                                     e)) != 0 ||
+        (rc = ledger_take_side(ev, F_position_opened_side, &p->side, e)) != 0)
         return rc;
     if (p->id[0] == '\0')
-        return wrong(ev, e, "no position id", "");
+        return ledger_wrong(ev, e, "no position id", "");
     if (ledger_position(l, p->account, p->id) != NULL)
-        return wrong(ev, e, "a position is opened twice:", p->id);
+        return ledger_wrong(ev, e, "a position is opened twice:", p->id);
     const struct instrument *i = ledger_instrument_at(l, p->instrument);
-    if ((rc = take_points(ev, F_position_opened_price, i, &p->price, e)) != 0 ||
-        (rc = take_points(ev, F_position_opened_stop, i, &p->stop, e)) != 0 ||
-        (rc = take_points(ev, F_position_opened_target, i, &p->target, e)) != 0)
+    if ((rc = ledger_take_points(ev, F_position_opened_price, i, &p->price, e)) != 0 ||
+        (rc = ledger_take_points(ev, F_position_opened_stop, i, &p->stop, e)) != 0 ||
+        (rc = ledger_take_points(ev, F_position_opened_target, i, &p->target, e)) != 0)
         return rc;
     p->volume = event_dec(ev, F_position_opened_volume);
     if (p->volume.v <= 0)
-        return wrong(ev, e, "no volume in position", p->id);
+        return ledger_wrong(ev, e, "no volume in position", p->id);
     p->order = event_u64(ev, F_position_opened_order);
     p->signal = event_u64(ev, F_position_opened_signal);
     p->opened_ms = event_i64(ev, F_position_opened_opened);
@@ -427,12 +402,13 @@ static int apply_opened(struct ledger *l, const struct event *ev, struct err *e)
     if (rc != 0)
         return rc;
     const struct order *o = p.order != 0 ? ledger_order(l, p.order) : NULL;
-    if (o != NULL && !has(ev, F_position_opened_holding_ms))
+    if (o != NULL && !ledger_has(ev, F_position_opened_holding_ms))
         p.holding_ms = o->plan_holding_ms;
     struct position *kept = ledger_position_new(l, &p);
-    if (kept == NULL || order_seen(l, p.order, p.account, p.id) != 0)
-        return no_memory(ev, e);
+    if (kept == NULL || position_seen(l, p.order, p.account, p.id) != 0)
+        return ledger_no_memory(ev, e);
     ledger_position_first_mark(l, kept);
+    ledger_entry_filled(l, kept);
     newest(&l->last_signal, p.signal);
     return 0;
 }
@@ -445,12 +421,13 @@ static int apply_changed(struct ledger *l, const struct event *ev, struct err *e
         return rc;
     const struct instrument *i = ledger_instrument_at(l, p->instrument);
     int64_t stop = p->stop, target = p->target;
-    if ((rc = take_points(ev, F_position_changed_stop, i, &stop, e)) != 0 ||
-        (rc = take_points(ev, F_position_changed_target, i, &target, e)) != 0)
+    if ((rc = ledger_take_points(ev, F_position_changed_stop, i, &stop, e)) != 0 ||
+        (rc = ledger_take_points(ev, F_position_changed_target, i, &target, e)) != 0)
         return rc;
-    if (has(ev, F_position_changed_volume) && event_dec(ev, F_position_changed_volume).v <= 0)
-        return wrong(ev, e, "no volume is left in position", p->id);
-    take_dec(ev, F_position_changed_volume, &p->volume);
+    if (ledger_has(ev, F_position_changed_volume) &&
+        event_dec(ev, F_position_changed_volume).v <= 0)
+        return ledger_wrong(ev, e, "no volume is left in position", p->id);
+    ledger_take_dec(ev, F_position_changed_volume, &p->volume);
     if (stop != p->stop || target != p->target)
         p->beyond = false;
     p->stop = stop;
@@ -465,7 +442,7 @@ static int apply_closing(struct ledger *l, const struct event *ev, struct err *e
     char reason[16] = "";
     int rc = take_position(l, ev, F_position_closing_account, F_position_closing_position, &p, e);
     if (rc == 0)
-        rc = take(ev, F_position_closing_reason, reason, sizeof reason, e);
+        rc = ledger_take(ev, F_position_closing_reason, reason, sizeof reason, e);
     if (rc != 0)
         return rc;
     p->closing = true;
@@ -481,7 +458,7 @@ static int reduce_position(struct ledger *l, const struct event *ev, struct posi
     if (p == NULL)
         return 0;
     if (volume.v <= 0 || volume.v >= p->volume.v)
-        return wrong(ev, e, "a partial close must leave some volume of", p->id);
+        return ledger_wrong(ev, e, "a partial close must leave some volume of", p->id);
     p->volume.v -= volume.v;
     if (p->closing_volume.v != 0) { /* a part was wanted, and this is it */
         p->closing = false;
@@ -496,21 +473,21 @@ static int apply_closed(struct ledger *l, const struct event *ev, struct err *e)
 {
     int account;
     char id[32] = "";
-    int rc = take_account(l, ev, F_position_closed_account, &account, e);
+    int rc = ledger_take_account(l, ev, F_position_closed_account, &account, e);
     if (rc == 0)
-        rc = take(ev, F_position_closed_position, id, sizeof id, e);
+        rc = ledger_take(ev, F_position_closed_position, id, sizeof id, e);
     if (rc != 0)
         return rc;
     struct ledger_account *x = ledger_account_mut(l, account);
     decimal realised;
     if (decimal_add(x->a.realised, event_dec(ev, F_position_closed_net), &realised) != 0)
-        return wrong(ev, e, "profits leave the range on account", x->a.id);
+        return ledger_wrong(ev, e, "profits leave the range on account", x->a.id);
     struct position *p = ledger_position_mut(l, account, id);
     bool partial = event_flag(ev, F_position_closed_partial);
     if (partial && (rc = reduce_position(l, ev, p, e)) != 0)
         return rc;
-    if (order_seen(l, event_u64(ev, F_position_closed_order), account, id) != 0)
-        return no_memory(ev, e);
+    if (position_seen(l, event_u64(ev, F_position_closed_order), account, id) != 0)
+        return ledger_no_memory(ev, e);
     x->a.realised = realised;
     if (event_i64(ev, F_position_closed_closed) > x->a.last_close_ms)
         x->a.last_close_ms = event_i64(ev, F_position_closed_closed);
@@ -542,21 +519,24 @@ int ledger_apply(struct ledger *l, const struct event *ev, struct err *e)
     case EVENT_KIND_intent:
         return apply_intent(l, ev, e);
     case EVENT_KIND_order_sent:
-        return apply_step(l, ev, F_order_sent_order, ORDER_IN_SEND, -1, e);
+        return apply_step(l, ev, F_order_sent_order, ORDER_IN_SEND, -1, -1, e);
     case EVENT_KIND_order_accepted:
         return apply_step(l, ev, F_order_accepted_order, ORDER_IN_ACCEPT,
-                          F_order_accepted_broker_id, e);
+                          F_order_accepted_broker_id, -1, e);
     case EVENT_KIND_order_rejected:
-        return apply_step(l, ev, F_order_rejected_order, ORDER_IN_REJECT, -1, e);
+        return apply_step(l, ev, F_order_rejected_order, ORDER_IN_REJECT, -1,
+                          F_order_rejected_reason, e);
     case EVENT_KIND_order_unknown:
-        return apply_step(l, ev, F_order_unknown_order, ORDER_IN_LOSE, -1, e);
+        return apply_step(l, ev, F_order_unknown_order, ORDER_IN_LOSE, -1, F_order_unknown_cause,
+                          e);
     case EVENT_KIND_order_absent:
-        return apply_step(l, ev, F_order_absent_order, ORDER_IN_ABSENT, -1, e);
+        return apply_step(l, ev, F_order_absent_order, ORDER_IN_ABSENT, -1, -1, e);
     case EVENT_KIND_order_not_sent:
-        return apply_step(l, ev, F_order_not_sent_order, ORDER_IN_DROP, -1, e);
+        return apply_step(l, ev, F_order_not_sent_order, ORDER_IN_DROP, -1, F_order_not_sent_cause,
+                          e);
     case EVENT_KIND_order_adopted:
         return apply_step(l, ev, F_order_adopted_order, ORDER_IN_ADOPT, F_order_adopted_position,
-                          e);
+                          -1, e);
     case EVENT_KIND_position_opened:
         return apply_opened(l, ev, e);
     case EVENT_KIND_position_changed:
@@ -565,7 +545,14 @@ int ledger_apply(struct ledger *l, const struct event *ev, struct err *e)
         return apply_closing(l, ev, e);
     case EVENT_KIND_position_closed:
         return apply_closed(l, ev, e);
+    case EVENT_KIND_pending_seen:
+    case EVENT_KIND_pending_changed:
+    case EVENT_KIND_pending_cancelling:
+    case EVENT_KIND_pending_gone:
+        return ledger_apply_pending(l, ev, e);
+    case EVENT_KIND_order_ambiguous:
+        return apply_ambiguous(l, ev, e);
     default:
-        return 0;
+        return ledger_apply_part(l, ev, e);
     }
 }

@@ -273,9 +273,13 @@ int ledger_margin(const struct ledger *l, int account, decimal *margin, struct e
         const struct position *p = x->positions.at[k];
         rc = add_margin(l, &x->a, p->instrument, p->volume, p->price, &sum, e);
     }
+    for (size_t k = 0; rc == 0 && k < x->resting.count; k++) {
+        const struct pending *p = x->resting.at[k];
+        rc = add_margin(l, &x->a, p->instrument, p->volume, p->price, &sum, e);
+    }
     for (size_t k = 0; rc == 0 && x->entries > 0 && k < l->pending.count; k++) {
         const struct order *o = l->pending.at[k];
-        if (o->op == ORDER_OPEN && o->account == account)
+        if (order_enters(o->op) && o->account == account)
             rc = add_margin(l, &x->a, o->instrument, o->volume, o->price, &sum, e);
     }
     if (rc == 0)

@@ -44,22 +44,52 @@ const char *order_state_name(enum order_state state)
     return (unsigned)state < STATES ? names[state] : "?";
 }
 
-static const char *const op_names[] = {"open", "close", "close_partial", "edit"};
+static const char *const op_names[] = {"open",    "close",        "close_partial", "edit",
+                                       "pending", "pending_edit", "cancel"};
+static const char *const type_names[] = {"MARKET", "LIMIT", "STOP"};
 
 const char *order_op_name(enum order_op op)
 {
-    return (unsigned)op <= ORDER_EDIT ? op_names[op] : "?";
+    return (unsigned)op <= ORDER_CANCEL ? op_names[op] : "?";
 }
 
 int order_op_parse(const char *text, enum order_op *out)
 {
-    for (unsigned k = 0; text != NULL && k <= ORDER_EDIT; k++) {
+    for (unsigned k = 0; text != NULL && k <= ORDER_CANCEL; k++) {
         if (strcmp(text, op_names[k]) == 0) {
             *out = (enum order_op)k;
             return 0;
         }
     }
     return ERR_INPUT;
+}
+
+int64_t order_slippage(const struct order *o)
+{
+    if (o->filled == 0)
+        return 0;
+    return o->side == SIDE_BUY ? o->filled - o->price : o->price - o->filled;
+}
+
+const char *order_type_name(enum order_type type)
+{
+    return (unsigned)type <= ORDER_STOP ? type_names[type] : "?";
+}
+
+int order_type_parse(const char *text, enum order_type *out)
+{
+    for (unsigned k = 0; text != NULL && k <= ORDER_STOP; k++) {
+        if (strcmp(text, type_names[k]) == 0) {
+            *out = (enum order_type)k;
+            return 0;
+        }
+    }
+    return ERR_INPUT;
+}
+
+bool order_enters(enum order_op op)
+{
+    return op == ORDER_OPEN || op == ORDER_PENDING;
 }
 
 /* Moves a level that is `above` or below the price towards it until its last two digits are

@@ -33,6 +33,8 @@ static int check(const struct sizing_input *in, struct err *e)
         return err_set(e, ERR_INPUT, "sizing: leverage must be above 0");
     if (in->volume_cap.v < 0)
         return err_set(e, ERR_INPUT, "sizing: volume_cap must not be negative");
+    if (in->volume.v < 0)
+        return err_set(e, ERR_INPUT, "sizing: volume must not be negative");
     return 0;
 }
 
@@ -85,6 +87,38 @@ static int refuse(struct sizing_result *out, const char *rule)
     return 0;
 }
 
+/* Lots that the money at risk and the free margin allow; 0 and the rule when there are none. */
+static decimal by_risk(const struct sizing_input *in, decimal risk, decimal loss, decimal most,
+                       const char **rule)
+{
+    decimal lots = lots_for(in->equity, risk, loss);
+    if (in->volume_cap.v > 0 && in->volume_cap.v < lots.v)
+        lots = in->volume_cap;
+    lots = instrument_volume(in->instrument, lots);
+    *rule = "volume_min";
+    if (lots.v == 0 || most.v >= lots.v)
+        return lots;
+    *rule = "margin";
+    return instrument_volume(in->instrument, most);
+}
+
+/* The wanted lots, when the instrument takes them as they are and the free margin allows them. */
+static decimal as_wanted(const struct sizing_input *in, decimal most, const char **rule)
+{
+    const struct instrument *i = in->instrument;
+    if (in->volume.v < i->volume_min.v)
+        *rule = "volume_min";
+    else if (in->volume.v > i->volume_max.v)
+        *rule = "volume_max";
+    else if (instrument_volume(i, in->volume).v != in->volume.v)
+        *rule = "volume_step";
+    else if (in->volume.v > most.v)
+        *rule = "margin";
+    else
+        return in->volume;
+    return decimal_raw(0);
+}
+
 int sizing_volume(const struct sizing_input *in, struct sizing_result *out, struct err *e)
 {
     *out = (struct sizing_result){0};
@@ -104,17 +138,12 @@ int sizing_volume(const struct sizing_input *in, struct sizing_result *out, stru
         decimal_from_double(in->margin_share, &share) != 0)
         return err_set(e, ERR_OVERFLOW, "sizing %s: the costs of one lot are out of range",
                        in->instrument->symbol);
-    decimal by_risk = lots_for(in->equity, risk, loss);
-    if (in->volume_cap.v > 0 && in->volume_cap.v < by_risk.v)
-        by_risk = in->volume_cap;
-    by_risk = instrument_volume(in->instrument, by_risk);
-    if (by_risk.v == 0)
-        return refuse(out, "volume_min");
-    decimal by_margin = lots_for(in->free_margin, share, margin);
+    decimal most = lots_for(in->free_margin, share, margin);
+    const char *rule = NULL;
     decimal volume =
-        by_margin.v < by_risk.v ? instrument_volume(in->instrument, by_margin) : by_risk;
+        in->volume.v > 0 ? as_wanted(in, most, &rule) : by_risk(in, risk, loss, most, &rule);
     if (volume.v == 0)
-        return refuse(out, "margin");
+        return refuse(out, rule);
     if (decimal_mul(volume, loss, DECIMAL_UP, &out->risk_money) != 0 ||
         decimal_mul(volume, margin, DECIMAL_UP, &out->margin) != 0)
         return err_set(e, ERR_OVERFLOW, "sizing %s: the money at risk is out of range",

@@ -24,13 +24,15 @@ struct sizing_input {
     double margin_share;     /* most of the free margin to bind, 0..1 */
     double quote_to_account; /* conversion rate of profit */
     decimal volume_cap;      /* most lots; 0: none */
+    decimal volume; /* 0: by risk; else these lots or none, and only their costs are told */
 };
 
 struct sizing_result {
     decimal volume;     /* lots; 0: no order */
     decimal risk_money; /* what is lost at the stop, account currency */
     decimal margin;     /* what it binds, account currency */
-    const char *rule;   /* when volume is 0: "stop_distance", "volume_min", "margin", "equity" */
+    const char *rule;   /* when volume is 0: "stop_distance", "volume_min", "margin", "equity", and
+                         * of a wanted volume "volume_max", "volume_step" */
 };
 
 /* 0, or ERR_INPUT for arguments out of range (message names it), ERR_OVERFLOW. */

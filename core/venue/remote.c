@@ -4,6 +4,11 @@
  * (a request is encoded once, into the bytes that the lane sends). A slot whose session moves to
  * another origin leaves its old lane to the request in flight there and closes it afterwards.
  *
+ * Closes and cancels take a second lane while the first one is busy, because an entry's answer may
+ * take as long as its time-out. They may overtake what waits on the first one; they go by the
+ * broker's id of what is there, so the order in which they come in changes nothing. The second lane
+ * is opened when it is first needed (or with the session, where that is wished) and stays open.
+ *
  * What came back is judged by the codec, within limits that no codec can pass: only a 2xx may be
  * ACCEPTED, and 401, 408, 410 and 5xx are neither ACCEPTED nor REJECTED. Bytes that left are never
  * NOT_SENT. What goes into a request is checked and built in remote_request.c.
@@ -15,6 +20,7 @@
 #include <string.h>
 
 #include "venue/remote_impl.h"
+#include "venue/shape.h"
 
 #define BUFFERS_FIRST 2 /* calls of an account that are prepared ahead */
 
@@ -33,19 +39,22 @@ static void link_close(struct remote *r, struct link *k)
     free(k);
 }
 
-static struct link *link_new(struct remote *r, const struct remote_session *s, struct err *e)
+static struct link *link_new(struct remote *r, const char *origin, int64_t timeout_ms,
+                             int64_t idle_ms, struct err *e)
 {
     struct link *k = calloc(1, sizeof *k);
-    if (k == NULL || (k->origin = strdup(s->origin)) == NULL) {
+    if (k == NULL || (k->origin = strdup(origin)) == NULL) {
         free(k);
         err_set(e, ERR_NOMEM, "remote: out of memory");
         return NULL;
     }
-    k->timeout_ms = s->answer_timeout_ms;
+    k->timeout_ms = timeout_ms;
+    k->idle_ms = idle_ms;
     struct lane_config config = {.origin = k->origin,
                                  .ops = r->ops,
                                  .ops_ctx = r->ops_ctx,
-                                 .answer_timeout_ms = s->answer_timeout_ms};
+                                 .answer_timeout_ms = timeout_ms,
+                                 .idle_close_ms = idle_ms};
     k->lane = lane_new(r->loop, &config, e);
     if (k->lane == NULL) {
         free(k->origin);
@@ -132,7 +141,7 @@ static void judge(struct rcall *c, const struct lane_answer *a, struct verdict *
     case LANE_ANSWERED: {
         struct codec_answer answer = {a->status, a->head, a->head_size, a->body, a->body_size};
         const char *broker = r->slots[c->account]->broker;
-        if (r->codec.decode(r->codec.ctx, broker, c->call->order, &answer, v, &e) != 0) {
+        if (shape_decode(r->shapes, &r->codec, broker, c->call->order, &answer, v, &e) != 0) {
             log_write(r->log, LOG_WARN, "remote", "an answer was not understood: %s", e.message);
             memset(v, 0, sizeof *v);
             lost(v, "unreadable", "the answer was not understood");
@@ -220,6 +229,28 @@ static void remote_prepare(struct venue *v, int account, struct venue_call *call
         c->prepared = call->order->id;
 }
 
+/* The second lane of a slot that has a session, made when there is none; NULL: no memory. */
+static struct link *second_link(struct remote *r, struct slot *s)
+{
+    struct err e;
+    if (s->urgent == NULL) {
+        s->urgent = link_new(r, s->link->origin, s->link->timeout_ms, s->link->idle_ms, &e);
+        if (s->urgent != NULL)
+            lane_warm(s->urgent->lane);
+        else
+            log_write(r->log, LOG_WARN, "remote", "no second lane: %s", e.message);
+    }
+    return s->urgent;
+}
+
+static struct link *link_for(struct remote *r, struct slot *s, const struct venue_call *call)
+{
+    if (!call->urgent || lane_ready(s->link->lane))
+        return s->link;
+    struct link *k = second_link(r, s);
+    return k != NULL ? k : s->link;
+}
+
 static int remote_submit(struct venue *v, int account, struct venue_call *call, struct err *e)
 {
     struct remote *r = (struct remote *)v;
@@ -240,7 +271,7 @@ static int remote_submit(struct venue *v, int account, struct venue_call *call, 
     }
     c->prepared = 0;
     c->call = call;
-    c->link = s->link;
+    c->link = link_for(r, s, call);
     c->link->uses++;
     c->r.bytes = c->bytes.p;
     c->r.size = c->bytes.len;
@@ -265,15 +296,17 @@ static bool remote_withdraw(struct venue *v, int account, struct venue_call *cal
     return true;
 }
 
+/* Could a close leave now? */
 static bool remote_ready(struct venue *v, int account)
 {
+    struct remote *r = (struct remote *)v;
     struct slot *s = slot_of(v, account);
     if (s == NULL || s->link == NULL)
         return false;
     if (lane_ready(s->link->lane))
         return true;
     lane_warm(s->link->lane);
-    return false;
+    return s->link->uses > 0 && second_link(r, s) != NULL && lane_ready(s->urgent->lane);
 }
 
 const struct venue_ops remote_venue_ops = {.name = "remote",
@@ -337,12 +370,14 @@ static void drop_queued(struct slot *s, const struct link *k, const char *code)
 
 static void session_end(struct remote *r, struct slot *s, const char *code)
 {
-    struct link *old = s->link;
-    if (old == NULL)
-        return;
-    s->link = NULL;
-    drop_queued(s, old, code);
-    link_retire(r, old);
+    struct link *old[] = {s->link, s->urgent};
+    s->link = s->urgent = NULL;
+    for (size_t k = 0; k < 2; k++) {
+        if (old[k] == NULL)
+            continue;
+        drop_queued(s, old[k], code);
+        link_retire(r, old[k]);
+    }
 }
 
 int remote_session_set(struct remote *r, int account, const struct remote_session *session,
@@ -374,8 +409,8 @@ int remote_session_set(struct remote *r, int account, const struct remote_sessio
     if (rc == 0) {
         k = s->link;
         if (k == NULL || strcmp(k->origin, session->origin) != 0 ||
-            k->timeout_ms != session->answer_timeout_ms)
-            k = link_new(r, session, e);
+            k->timeout_ms != session->answer_timeout_ms || k->idle_ms != session->idle_close_ms)
+            k = link_new(r, session->origin, session->answer_timeout_ms, session->idle_close_ms, e);
         rc = k == NULL ? e != NULL ? e->code : ERR_NOMEM : 0;
     }
     if (rc != 0) {
@@ -392,7 +427,14 @@ int remote_session_set(struct remote *r, int account, const struct remote_sessio
     snprintf(s->broker, sizeof s->broker, "%s", session->broker);
     s->link = k;
     lane_warm(k->lane);
+    if (r->warm)
+        (void)second_link(r, s);
     return s->prefix.failed ? err_set(e, ERR_NOMEM, "remote: out of memory") : 0;
+}
+
+void remote_warm_closes(struct remote *r, bool warm)
+{
+    r->warm = warm;
 }
 
 /* ---- lifetime ---- */
@@ -410,6 +452,7 @@ struct remote *remote_new(struct loop *l, struct log *log, const struct transpor
     r->ops = ops;
     r->ops_ctx = ops_ctx;
     r->codec = *codec;
+    r->shapes = shapes_new(); /* without: the codec is asked each time */
     return r;
 }
 
@@ -446,5 +489,6 @@ void remote_free(struct remote *r)
     for (size_t k = 0; k < r->count; k++)
         slot_free(r->slots[k]);
     free(r->slots);
+    shapes_free(r->shapes);
     free(r);
 }

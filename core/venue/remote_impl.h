@@ -13,6 +13,7 @@ struct link {
     struct lane *lane;
     char *origin;       /* owned */
     int64_t timeout_ms; /* for the answer */
+    int64_t idle_ms;    /* the broker closes what is idle so long; 0: not known */
     unsigned uses;      /* calls on it */
     bool retired;       /* closed when the last call has ended */
     struct link *next;  /* in the remote's list */
@@ -32,9 +33,11 @@ struct rcall {
 
 struct slot {
     char broker[32];
-    struct str prefix;   /* of paths */
-    struct str head;     /* from Host to "Content-Length: " */
-    struct link *link;   /* NULL: no session */
+    struct str prefix; /* of paths */
+    struct str head;   /* from Host to "Content-Length: " */
+    struct link *link; /* NULL: no session */
+    struct link
+        *urgent; /* for closes while an entry is in flight on `link`; NULL: not needed yet */
     struct rcall *calls; /* all of them, idle or not; owned */
 };
 
@@ -44,9 +47,11 @@ struct remote {
     const struct transport_ops *ops;
     void *ops_ctx;
     struct codec_ops codec;
-    struct slot **slots; /* by account, owned; NULL: never had a session */
+    struct shapes *shapes; /* owned; NULL: out of memory, the codec is asked each time */
+    struct slot **slots;   /* by account, owned; NULL: never had a session */
     size_t count;
     struct link *links; /* all, owned */
+    bool warm;          /* connections for closes are opened ahead */
     bool closing;       /* remote_free is at work */
 };
 

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "venue/remote_impl.h"
+#include "venue/shape.h"
 
 static bool plain(const char *text, size_t n)
 {
@@ -102,7 +103,7 @@ int remote_encode(struct remote *r, const struct slot *s, struct rcall *c,
     memset(q->method, 0, sizeof q->method);
     str_clear(&q->path);
     str_clear(&q->body);
-    int rc = r->codec.encode(r->codec.ctx, s->broker, call->order, call->instrument, q, e);
+    int rc = shape_encode(r->shapes, &r->codec, s->broker, call->order, call->instrument, q, e);
     if (rc != 0)
         return rc;
     if (!method_ok(q->method) || !remote_path_ok(q->path.p, q->path.len))

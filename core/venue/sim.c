@@ -142,9 +142,11 @@ static void set_quote(struct sim_symbol *x, int64_t time_ms, int64_t bid, int64_
     x->quoted = true;
 }
 
-static int match(struct sim *s, int symbol, struct err *e)
+/* Outside its hours a symbol has no quotes: the last one stands, and nothing is executed. The very
+ * first one is taken anyway, for amounts are converted by it. */
+static bool dark(const struct sim *s, const struct sim_symbol *x)
 {
-    return s->silent || s->positions.count == 0 ? 0 : sim_book_match(s, symbol, e);
+    return x->quoted && !sim_hours_open(x, s->now);
 }
 
 /* The quote lies around the newest print, whoever was its aggressor. */
@@ -166,44 +168,50 @@ static void quote_main(struct sim *s, int64_t price)
 static int next_print(struct sim *s, struct err *e)
 {
     const struct sim_path_print *p = &s->path.prints[s->path.at++];
-    int side = sim_model_print(&s->model, p->price, p->volume);
+    int64_t price = sim_pushed(s, p->price);
+    int side = sim_flow_print(&s->flow, price, p->volume);
     for (int k = 0; k < SIM_FRAMES; k++)
-        sim_bars_add(&s->symbols[0].bars[k], s->now, p->price, p->volume, side);
-    quote_main(s, p->price);
+        sim_bars_add(&s->symbols[0].bars[k], s->now, price, p->volume, side);
+    bool recorded = p->named && s->path.tape != NULL && price == p->price;
+    bool quoted = !dark(s, &s->symbols[0]);
+    if (quoted)
+        quote_main(s, price);
     if (!s->silent && s->feed.on_print != NULL) {
         struct sim_print print = {.time_ms = s->now,
-                                  .price = decimal_raw(p->price),
+                                  .price = decimal_raw(price),
                                   .volume = decimal_raw(p->volume),
                                   .buy = side,
-                                  .source = p->named && s->path.tape != NULL ? SIM_RECORDED
-                                                                             : SIM_MODELLED};
+                                  .source = recorded ? SIM_RECORDED : SIM_MODELLED};
         s->feed.on_print(s->feed.arg, &print);
     }
+    if (!quoted)
+        return 0;
     tell_quote(s, 0);
-    return match(s, 0, e);
+    int rc = sim_match(s, 0, e);
+    return rc == 0 && s->symbols[0].orders > 0 ? sim_watch(s, e) : rc;
 }
 
 static int move_pairs(struct sim *s, struct err *e)
 {
     int rc = 0;
-    sim_model_second(&s->model);
+    sim_flow_second(&s->flow);
     for (int k = 1; k < SIM_SYMBOLS; k++) {
         struct sim_symbol *x = &s->symbols[k];
-        const struct sim_pair *p = &s->model.pairs[k - 1];
+        const struct sim_pair *p = &s->flow.pairs[k - 1];
         int64_t bid = p->mid - p->spread / 2;
         if (s->second % SIM_MINUTE == 0)
             for (int f = 1; f < SIM_FRAMES; f++)
                 sim_bars_roll(&x->bars[f], s->second);
-        if (x->quoted && bid == x->bid)
+        if ((x->quoted && bid == x->bid) || dark(s, x))
             continue;
         set_quote(x, s->now, bid, bid + p->spread);
         for (int f = 1; f < SIM_FRAMES; f++)
             sim_bars_add(&x->bars[f], s->now, x->q.bid.v, DECIMAL_ONE, 0);
         tell_quote(s, k);
-        int failed = match(s, k, e);
+        int failed = sim_match(s, k, e);
         rc = rc == 0 ? failed : rc;
     }
-    return rc;
+    return rc != 0 ? rc : sim_watch(s, e);
 }
 
 static int next_second(struct sim *s, struct err *e)
@@ -218,7 +226,12 @@ static int next_second(struct sim *s, struct err *e)
         s->ended = true;
         return s->silent ? 0 : sim_save_state(s, e);
     }
-    rc = move_pairs(s, e);
+    if (!s->silent && s->second % DAY == 0)
+        s->night = s->second;
+    if (s->night != 0)
+        rc = sim_nights(s, e);
+    int moved = move_pairs(s, e);
+    rc = rc == 0 ? moved : rc;
     sim_path_begin(&s->path, s->second);
     if (!s->silent && s->second % SIM_MINUTE == 0) {
         int failed = sim_save_state(s, e);
@@ -257,6 +270,19 @@ int sim_advance(struct sim *s, int64_t until_ms, struct err *e)
 
 /* Lifetime */
 
+static int take_terms(struct sim *s, const struct sim_config *c, struct err *e)
+{
+    int rc = 0;
+    for (int k = 0; k < SIM_SYMBOLS; k++)
+        sim_symbol_terms(&s->symbols[k].i, &s->symbols[k].terms);
+    for (size_t k = 0; rc == 0 && k < c->terms_count; k++)
+        rc = sim_set_terms(s, &c->terms[k], e);
+    if (c->model != NULL)
+        return rc == 0 ? sim_set_model(s, c->model, e) : rc;
+    sim_model_default(&s->model);
+    return rc;
+}
+
 static int make_symbols(struct sim *s, const struct sim_config *c, struct err *e)
 {
     static const int64_t frames[SIM_FRAMES] = {BAR_1S, BAR_1M, BAR_5M, BAR_15M};
@@ -274,7 +300,7 @@ static int make_symbols(struct sim *s, const struct sim_config *c, struct err *e
             if (sim_bars_init(&s->symbols[k].bars[f], frames[f],
                               f == 0 ? SIM_HISTORY_1S : SIM_HISTORY) != 0)
                 return err_set(e, ERR_NOMEM, "simulator: out of memory");
-    return 0;
+    return take_terms(s, c, e);
 }
 
 static void choose_times(struct sim *s, const struct sim_config *c)
@@ -298,24 +324,35 @@ static void choose_times(struct sim *s, const struct sim_config *c)
 static int start_market(struct sim *s, uint64_t seed, struct err *e)
 {
     int rc;
-    sim_model_init(&s->model, seed);
+    sim_flow_init(&s->flow, seed);
     struct rng ids;
     rng_seed_named(&ids, seed, "ids");
-    s->id_base =
+    s->seed = seed;
+    s->old_base =
         UINT64_C(6900000000000000) + (uint64_t)rng_range(&ids, 0, 89999) * UINT64_C(1000000000);
+    s->id_base = UINT64_C(7000) + (uint64_t)rng_range(&ids, 0, 899);
     s->end = sim_path_end(&s->path);
     s->second = s->origin;
     int64_t time_ms = s->start;
     if (s->dir[0] != '\0' &&
-        ((rc = sim_ledger_open(s, e)) != 0 || (rc = read_state(s, &time_ms, e)) != 0))
+        ((rc = sim_ledger_open(s, e)) != 0 || (rc = sim_pushes_open(s, e)) != 0 ||
+         (rc = read_state(s, &time_ms, e)) != 0))
         return rc;
     s->silent = true;
     rc = run(s, time_ms, e);
     s->silent = false;
-    /* A crash between two stops of one quote has executed the first of them only. */
+    for (size_t k = 0; k < s->accounts.count; k++)
+        sim_seed_client(s, sim_client_at(s, (int)k));
+    /* A crash between two swaps of one midnight, or two stops of one quote, has executed the first
+     * of them only. */
+    if (rc == 0 && s->now % DAY == 0 && s->now == s->newest_ms) {
+        s->night = s->now;
+        rc = sim_nights(s, e);
+    }
     for (int k = 0; rc == 0 && k < SIM_SYMBOLS; k++)
-        if (s->symbols[k].quoted && !s->ended)
-            rc = match(s, k, e);
+        rc = sim_match(s, k, e);
+    if (rc == 0)
+        rc = sim_watch(s, e);
     return rc == 0 ? sim_save_state(s, e) : rc;
 }
 
@@ -326,13 +363,14 @@ struct sim *sim_new(const struct sim_config *config, struct err *e)
         err_set(e, ERR_NOMEM, "simulator: out of memory");
         return NULL;
     }
-    s->lock = s->state_fd = s->ledger.fd = -1;
+    s->lock = s->state_fd = s->ledger.fd = s->push_file.fd = -1;
     s->spread = config->spread;
     str_init(&s->text);
     s->account_ids = map_new();
     s->position_ids = map_new();
+    s->pending_ids = map_new();
     int rc = 0;
-    if (s->account_ids == NULL || s->position_ids == NULL)
+    if (s->account_ids == NULL || s->position_ids == NULL || s->pending_ids == NULL)
         rc = err_set(e, ERR_NOMEM, "simulator: out of memory");
     if (rc == 0 && config->tape != NULL && config->tape->count < 2)
         rc = err_set(e, ERR_INPUT, "simulator: a tape needs at least two bars");
@@ -370,6 +408,8 @@ void sim_free(struct sim *s)
     }
     if (s->ledger.fd >= 0)
         file_close(&s->ledger);
+    if (s->push_file.fd >= 0)
+        file_close(&s->push_file);
     if (s->lock >= 0)
         file_unlock(s->lock);
     for (int k = 0; k < SIM_SYMBOLS; k++)
@@ -378,9 +418,13 @@ void sim_free(struct sim *s)
     sim_path_fini(&s->path);
     sim_list_fini(&s->accounts);
     sim_list_fini(&s->positions);
+    sim_list_fini(&s->pendings);
     sim_list_fini(&s->closed);
+    sim_list_fini(&s->rows);
+    sim_list_fini(&s->pushes);
     map_free(s->account_ids);
     map_free(s->position_ids);
+    map_free(s->pending_ids);
     str_fini(&s->text);
     free(s);
 }
@@ -454,7 +498,7 @@ bool sim_depth(const struct sim *s, struct sim_depth *out)
     const struct sim_symbol *x = &s->symbols[0];
     if (!x->quoted)
         return false;
-    sim_model_depth(&s->model, &x->i, s->now - s->now % 1000, x->bid, x->ask, out);
+    sim_flow_depth(&s->flow, &x->i, s->now - s->now % 1000, x->bid, x->ask, out);
     out->time_ms = s->now;
     return true;
 }

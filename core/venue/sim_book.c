@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The book: accounts, hedged positions, and what is executed. Each change is a row that is checked,
- * written, and then applied by sim_book_apply, the same function that folds the file at a start.
- *
- * Fills: a market order at the ask (BUY) or bid (SELL); closes the other way round. A stop is
- * executed at the quote that reached it, so a gap costs; a target exactly at its level.
+ * The book's accounts, lookups and words. What changes it is a row: see sim_fold.c.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -49,6 +45,8 @@ void sim_list_fini(struct sim_list *list)
     *list = (struct sim_list){0};
 }
 
+/* Words */
+
 static const struct {
     const char *code, *text;
 } reasons[] = {
@@ -63,21 +61,55 @@ static const struct {
     [SIM_SIDE] = {"SIDE_MISMATCH", "Order side does not match the position"},
     [SIM_INSTRUMENT] = {"INSTRUMENT_MISMATCH", "Instrument does not match the position"},
     [SIM_PARTIAL] = {"INVALID_PARTIAL_VOLUME", "Volume must be below the volume of the position"},
+    [SIM_SESSION_CLOSED] = {"SESSION_CLOSED", "The trading session of this instrument is closed"},
+    [SIM_DISABLED] = {"TRADING_DISABLED", "Trading of this instrument is disabled"},
+    [SIM_FROZEN] = {"FROZEN", "The price is too close: the order is frozen"},
+    [SIM_PRICE] = {"INVALID_PRICE", "Activation price on the wrong side of the market"},
+    [SIM_PRICE_LEVEL] = {"PRICE_TOO_CLOSE", "Activation price too close to the market"},
+    [SIM_UNKNOWN_ORDER] = {"ORDER_NOT_FOUND", "Order not found"},
+    [SIM_REQUOTE] = {"REQUOTE", "The price has changed"},
+    [SIM_OFF_QUOTES] = {"OFF_QUOTES", "There is no price for this order"},
+    [SIM_DEALER] = {"DEALER_REJECTED", "Refused by the dealer"},
 };
+#define REASONS (sizeof reasons / sizeof *reasons)
 
 const char *sim_reason_text(enum sim_reason reason)
 {
-    return (unsigned)reason <= SIM_PARTIAL ? reasons[reason].text : "";
+    return (size_t)reason < REASONS ? reasons[reason].text : "";
 }
 
 const char *sim_reason_code(enum sim_reason reason)
 {
-    return (unsigned)reason <= SIM_PARTIAL ? reasons[reason].code : "";
+    return (size_t)reason < REASONS ? reasons[reason].code : "";
 }
 
-void sim_format_id(const struct sim *s, uint64_t seq, char *id)
+int sim_reason_parse(const char *code, enum sim_reason *out)
 {
-    snprintf(id, 32, "W%016" PRIu64, s->id_base + seq);
+    for (size_t k = 1; k < REASONS; k++) {
+        if (strcmp(reasons[k].code, code) == 0) {
+            *out = (enum sim_reason)k;
+            return 0;
+        }
+    }
+    return ERR_INPUT;
+}
+
+const char *sim_by_name(enum sim_by by)
+{
+    return by == SIM_HAND ? "hand" : by == SIM_BROKER ? "broker" : "client";
+}
+
+const char *sim_type_name(enum sim_type type)
+{
+    return type == SIM_STOP ? "STOP" : "LIMIT";
+}
+
+int sim_type_parse(const char *text, enum sim_type *out)
+{
+    if (strcmp(text, "LIMIT") != 0 && strcmp(text, "STOP") != 0)
+        return ERR_INPUT;
+    *out = text[0] == 'S' ? SIM_STOP : SIM_LIMIT;
+    return 0;
 }
 
 /* Lookups */
@@ -95,10 +127,11 @@ int sim_account_count(const struct sim *s)
 
 const struct sim_account *sim_account_at(const struct sim *s, int account)
 {
-    return account < 0 || (size_t)account >= s->accounts.count ? NULL : s->accounts.at[account];
+    return account < 0 || (size_t)account >= s->accounts.count ? NULL
+                                                               : &sim_client_at(s, account)->a;
 }
 
-static struct sim_position *find_position(const struct sim *s, int account, const char *id)
+struct sim_position *sim_find_position(const struct sim *s, int account, const char *id)
 {
     uint64_t value;
     if (!map_get(s->position_ids, id, strlen(id), &value))
@@ -109,13 +142,37 @@ static struct sim_position *find_position(const struct sim *s, int account, cons
 
 const struct sim_position *sim_position(const struct sim *s, int account, const char *id)
 {
-    return find_position(s, account, id);
+    return sim_find_position(s, account, id);
+}
+
+struct sim_pending *sim_find_pending(const struct sim *s, int account, const char *id)
+{
+    uint64_t value;
+    if (!map_get(s->pending_ids, id, strlen(id), &value))
+        return NULL;
+    struct sim_pending *p = (struct sim_pending *)(uintptr_t)value;
+    return p->account == account ? p : NULL;
+}
+
+const struct sim_pending *sim_pending(const struct sim *s, int account, const char *id)
+{
+    return sim_find_pending(s, account, id);
 }
 
 const struct sim_position *sim_position_next(const struct sim *s, int account, size_t *cursor)
 {
     while (*cursor < s->positions.count) {
         const struct sim_position *p = s->positions.at[(*cursor)++];
+        if (account < 0 || p->account == account)
+            return p;
+    }
+    return NULL;
+}
+
+const struct sim_pending *sim_pending_next(const struct sim *s, int account, size_t *cursor)
+{
+    while (*cursor < s->pendings.count) {
+        const struct sim_pending *p = s->pendings.at[(*cursor)++];
         if (account < 0 || p->account == account)
             return p;
     }
@@ -146,152 +203,35 @@ const struct sim_closed *sim_closed_next(const struct sim *s, int account, int64
     return NULL;
 }
 
-/* The fold */
-
-static int wrong(const struct sim_row *row, struct err *e, const char *what)
+size_t sim_row_count(const struct sim *s)
 {
-    return err_set(e, ERR_INPUT, "row %" PRIu64 " (%s) contradicts the book: %s", row->seq, row->op,
-                   what);
+    return s->rows.count;
 }
 
-static int apply_account(struct sim *s, const struct sim_row *row, struct err *e)
+const struct sim_row *sim_row_at(const struct sim *s, size_t index)
 {
-    if (row->account[0] == '\0' || sim_account(s, row->account) >= 0)
-        return wrong(row, e, "the account exists already");
-    if (map_put(s->account_ids, row->account, strlen(row->account), s->accounts.count) != 0)
-        return err_set(e, ERR_NOMEM, "simulator: out of memory");
-    struct sim_account *a = sim_list_add(&s->accounts, sizeof *a);
-    if (a == NULL)
-        return err_set(e, ERR_NOMEM, "simulator: out of memory");
-    memcpy(a->id, row->account, sizeof a->id);
-    memcpy(a->user, row->reason, sizeof a->user);
-    snprintf(a->currency, sizeof a->currency, "%.7s", row->symbol);
-    a->leverage = (int32_t)(row->volume.v / DECIMAL_ONE);
-    a->balance = row->balance;
-    return 0;
+    return index < s->rows.count ? s->rows.at[index] : NULL;
 }
 
-static int apply_open(struct sim *s, const struct sim_row *row, struct err *e)
+/* Ids and chance */
+
+#define ID_EACH 8                         /* ids of one row */
+#define ID_ACCOUNT UINT64_C(100000000)    /* ids of one account */
+#define ID_BROKER UINT64_C(1000000000000) /* ids of one simulator: 10,000 accounts */
+
+void sim_make_id(const struct sim *s, int account, int kind, char *id)
 {
-    int account = sim_account(s, row->account), symbol = sim_symbol(s, row->symbol);
-    enum side side;
-    if (account < 0 || symbol < 0 || side_parse(row->side, &side) != 0 || row->volume.v <= 0)
-        return wrong(row, e, "account, symbol, side or volume");
-    if (map_get(s->position_ids, row->position, strlen(row->position), &(uint64_t){0}))
-        return wrong(row, e, "the position exists already");
-    struct sim_position *p = sim_list_add(&s->positions, sizeof *p);
-    if (p == NULL ||
-        map_put(s->position_ids, row->position, strlen(row->position), (uint64_t)(uintptr_t)p) != 0)
-        return err_set(e, ERR_NOMEM, "simulator: out of memory");
-    memcpy(p->id, row->position, sizeof p->id);
-    p->account = account;
-    p->symbol = symbol;
-    p->side = side;
-    p->volume = row->volume;
-    p->price = row->price;
-    p->stop = row->stop;
-    p->target = row->target;
-    p->opened_ms = row->time_ms;
-    ((struct sim_account *)s->accounts.at[account])->positions++;
-    return 0;
+    uint64_t number = s->id_base * ID_BROKER + (uint64_t)account * ID_ACCOUNT +
+                      sim_client_at(s, account)->rows * ID_EACH + (uint64_t)kind;
+    snprintf(id, 24, "W%016" PRIu64, number);
 }
 
-static void fill_closed(const struct sim *s, const struct sim_row *row,
-                        const struct sim_position *p, struct sim_closed *c)
+/* A restart goes on with other draws than those that the last rows were made with. */
+void sim_seed_client(struct sim *s, struct sim_client *c)
 {
-    memcpy(c->id, p->id, sizeof c->id);
-    memcpy(c->uid, row->uid, sizeof c->uid);
-    sim_format_id(s, row->seq, c->order);
-    c->account = p->account;
-    c->symbol = p->symbol;
-    c->side = p->side;
-    c->volume = row->volume;
-    c->open_price = p->price;
-    c->close_price = row->price;
-    c->stop = p->stop;
-    c->target = p->target;
-    c->profit = row->profit;
-    c->commission = row->commission;
-    c->swap = row->swap;
-    c->balance = row->balance;
-    c->opened_ms = p->opened_ms;
-    c->closed_ms = row->time_ms;
-    c->partial = row->volume.v < p->volume.v;
-    snprintf(c->reason, sizeof c->reason, "%.15s", row->reason);
-}
-
-static int new_balance(const struct sim_account *a, const struct sim_row *row, decimal *out)
-{
-    int rc = decimal_add(a->balance, row->profit, out);
-    if (rc == 0)
-        rc = decimal_add(*out, row->commission, out);
-    return rc == 0 ? decimal_add(*out, row->swap, out) : rc;
-}
-
-static int apply_close(struct sim *s, const struct sim_row *row, struct sim_closed *out,
-                       struct err *e)
-{
-    struct sim_position *p = find_position(s, sim_account(s, row->account), row->position);
-    if (p == NULL)
-        return wrong(row, e, "the position is unknown");
-    struct sim_account *a = s->accounts.at[p->account];
-    bool partial = strcmp(row->op, "close_partial") == 0;
-    decimal balance;
-    if (row->volume.v <= 0 ||
-        (partial ? row->volume.v >= p->volume.v : row->volume.v != p->volume.v))
-        return wrong(row, e, "the volume");
-    if (new_balance(a, row, &balance) != 0 || balance.v != row->balance.v)
-        return wrong(row, e, "the balance");
-    struct sim_closed *c = sim_list_add(&s->closed, sizeof *c);
-    if (c == NULL)
-        return err_set(e, ERR_NOMEM, "simulator: out of memory");
-    fill_closed(s, row, p, c);
-    if (out != NULL)
-        *out = *c;
-    a->balance = balance;
-    p->closes++;
-    p->volume.v -= row->volume.v;
-    if (!partial) {
-        a->positions--;
-        map_remove(s->position_ids, p->id, strlen(p->id));
-        sim_list_remove(&s->positions, p);
-    }
-    return 0;
-}
-
-int sim_book_apply(struct sim *s, const struct sim_row *row, struct sim_closed *out, struct err *e)
-{
-    int rc;
-    if (strcmp(row->op, "account") == 0) {
-        rc = apply_account(s, row, e);
-    } else if (strcmp(row->op, "open") == 0) {
-        rc = apply_open(s, row, e);
-    } else if (strcmp(row->op, "edit") == 0) {
-        struct sim_position *p = find_position(s, sim_account(s, row->account), row->position);
-        rc = p == NULL ? wrong(row, e, "the position is unknown") : 0;
-        if (p != NULL) {
-            p->stop = row->stop;
-            p->target = row->target;
-        }
-    } else if (strcmp(row->op, "close") == 0 || strcmp(row->op, "close_partial") == 0) {
-        rc = apply_close(s, row, out, e);
-    } else {
-        rc = wrong(row, e, "unknown operation");
-    }
-    if (rc == 0) {
-        s->seq = row->seq;
-        s->newest_ms = row->time_ms;
-    }
-    return rc;
-}
-
-/* Writes a row and applies it. */
-static int execute(struct sim *s, struct sim_row *row, struct sim_closed *out, struct err *e)
-{
-    row->seq = s->seq + 1;
-    row->time_ms = s->now;
-    int rc = sim_ledger_write(s, row, e);
-    return rc != 0 ? rc : sim_book_apply(s, row, out, e);
+    char name[64];
+    snprintf(name, sizeof name, "client %s %" PRIu64, c->a.id, c->rows);
+    rng_seed_named(&c->chance, s->seed, name);
 }
 
 /* Accounts */
@@ -305,8 +245,9 @@ static bool plain_text(const char *text, size_t size)
     return n < size;
 }
 
-int sim_account_add(struct sim *s, const struct sim_account *a, struct err *e)
+static int check_account(const struct sim *s, const struct sim_account *a, struct err *e)
 {
+    decimal one;
     if (a->id[0] == '\0' || !plain_text(a->id, sizeof a->id) ||
         !plain_text(a->user, sizeof a->user) || !plain_text(a->currency, sizeof a->currency))
         return err_set(e, ERR_INPUT,
@@ -315,12 +256,19 @@ int sim_account_add(struct sim *s, const struct sim_account *a, struct err *e)
         return err_set(e, ERR_INPUT,
                        "simulator: account %s needs a leverage above 0 and no negative balance",
                        a->id);
-    decimal one;
     if (sim_convert(s, decimal_int(1), "USD", a->currency, true, DECIMAL_FLOOR, &one) != 0)
         return err_set(e, ERR_INPUT,
                        "simulator: account %s: no pair converts %s; use one of USD, "
                        "EUR, GBP, AUD, NZD, JPY, CHF, CAD, PLN",
                        a->id, a->currency);
+    return 0;
+}
+
+int sim_account_add(struct sim *s, const struct sim_account *a, struct err *e)
+{
+    int rc = check_account(s, a, e);
+    if (rc != 0)
+        return rc;
     int index = sim_account(s, a->id);
     if (index >= 0) {
         const struct sim_account *old = sim_account_at(s, index);
@@ -329,207 +277,58 @@ int sim_account_add(struct sim *s, const struct sim_account *a, struct err *e)
                            "simulator: account %s exists with another user or currency", a->id);
         return index;
     }
+    if (s->accounts.count >= ID_BROKER / ID_ACCOUNT)
+        return err_set(e, ERR_LIMIT, "simulator: it can have %d accounts at most",
+                       (int)(ID_BROKER / ID_ACCOUNT));
     struct sim_row row = {.volume = decimal_int(a->leverage), .balance = a->balance};
     memcpy(row.account, a->id, sizeof row.account);
     strcpy(row.op, "account");
+    strcpy(row.source, sim_by_name(SIM_BROKER));
     snprintf(row.symbol, sizeof row.symbol, "%s", a->currency);
     memcpy(row.reason, a->user, sizeof row.reason);
-    int rc = execute(s, &row, NULL, e);
+    rc = sim_execute(s, &row, NULL, e);
     return rc != 0 ? rc : (int)s->accounts.count - 1;
 }
 
-/* Orders */
-
-static int refuse(enum sim_reason reason, enum sim_reason *why, struct err *e)
+static int money_row(const struct sim *s, int account, const char *op, struct sim_row *row,
+                     struct err *e)
 {
-    *why = reason;
-    return err_set(e, ERR_STATE, "%s", sim_reason_text(reason));
-}
-
-/* Stop and target against the price at which the position would be closed now, all in points. */
-static enum sim_reason check_stops(const struct sim_symbol *x, enum side side, decimal stop,
-                                   decimal target, struct sim_row *row)
-{
-    int64_t price = side == SIDE_BUY ? x->bid : x->ask, s, t;
-    if (stop.v < 0 || target.v < 0 ||
-        instrument_to_points(&x->i, stop, DECIMAL_HALF_EVEN, &s) != 0 ||
-        instrument_to_points(&x->i, target, DECIMAL_HALF_EVEN, &t) != 0)
-        return SIM_STOPS_SIDE;
-    int64_t loss = side == SIDE_BUY ? price - s : s - price;
-    int64_t gain = side == SIDE_BUY ? t - price : price - t;
-    if ((s != 0 && loss <= 0) || (t != 0 && gain <= 0))
-        return SIM_STOPS_SIDE;
-    if ((s != 0 && loss < x->i.stops_level) || (t != 0 && gain < x->i.stops_level))
-        return SIM_STOPS_LEVEL;
-    row->stop = instrument_price(&x->i, s);
-    row->target = instrument_price(&x->i, t);
-    return SIM_OK;
-}
-
-static bool enough_money(const struct sim *s, int account, int symbol, decimal volume,
-                         decimal price)
-{
-    struct sim_money money;
-    decimal margin;
-    return sim_money(s, account, &money) == 0 &&
-           sim_margin(s, sim_account_at(s, account), symbol, volume, price, &margin) == 0 &&
-           margin.v <= money.free_margin.v;
-}
-
-static void fill_row(const struct sim *s, struct sim_row *row, const char *op, int account,
-                     const char *symbol, enum side side)
-{
-    snprintf(row->op, sizeof row->op, "%s", op);
-    snprintf(row->symbol, sizeof row->symbol, "%s", symbol);
-    snprintf(row->side, sizeof row->side, "%s", side_name(side));
-    memcpy(row->account, sim_account_at(s, account)->id, sizeof row->account);
-    row->balance = sim_account_at(s, account)->balance;
-}
-
-int sim_open(struct sim *s, int account, const char *symbol, enum side side, decimal volume,
-             decimal stop, decimal target, char *id, enum sim_reason *why, struct err *e)
-{
-    int index = sim_symbol(s, symbol);
-    struct sim_row row = {.volume = volume};
-    *why = SIM_OK;
-    if (sim_account_at(s, account) == NULL)
+    const struct sim_account *a = sim_account_at(s, account);
+    if (a == NULL)
         return err_set(e, ERR_NOTFOUND, "simulator: no account %d", account);
-    if (index < 0)
-        return refuse(SIM_UNKNOWN_INSTRUMENT, why, e);
-    const struct sim_symbol *x = &s->symbols[index];
-    if (!x->quoted || s->ended)
-        return refuse(SIM_NO_QUOTE, why, e);
-    if (!instrument_volume_ok(&x->i, volume))
-        return refuse(SIM_VOLUME, why, e);
-    enum sim_reason bad = check_stops(x, side, stop, target, &row);
-    if (bad != SIM_OK)
-        return refuse(bad, why, e);
-    row.price = side == SIDE_BUY ? x->q.ask : x->q.bid;
-    if (!enough_money(s, account, index, volume, row.price))
-        return refuse(SIM_MARGIN, why, e);
-    fill_row(s, &row, "open", account, x->i.symbol, side);
-    snprintf(row.reason, sizeof row.reason, "client");
-    sim_format_id(s, s->seq + 1, row.position);
-    int rc = execute(s, &row, NULL, e);
-    if (rc == 0)
-        memcpy(id, row.position, sizeof row.position);
-    return rc;
-}
-
-/* The position that a client names, or why not. */
-static enum sim_reason named_position(const struct sim *s, int account, const char *id,
-                                      const char *symbol, enum side side, struct sim_position **p)
-{
-    *p = find_position(s, account, id);
-    if (*p == NULL)
-        return SIM_UNKNOWN_ID;
-    if (strcmp(s->symbols[(*p)->symbol].i.symbol, symbol) != 0)
-        return SIM_INSTRUMENT;
-    return (*p)->side == side ? SIM_OK : SIM_SIDE;
-}
-
-int sim_edit(struct sim *s, int account, const char *id, const char *symbol, enum side side,
-             decimal stop, decimal target, enum sim_reason *why, struct err *e)
-{
-    struct sim_position *p;
-    struct sim_row row = {0};
-    *why = SIM_OK;
-    enum sim_reason bad = named_position(s, account, id, symbol, side, &p);
-    if (bad == SIM_OK && s->ended)
-        bad = SIM_NO_QUOTE;
-    if (bad == SIM_OK)
-        bad = check_stops(&s->symbols[p->symbol], side, stop, target, &row);
-    if (bad != SIM_OK)
-        return refuse(bad, why, e);
-    fill_row(s, &row, "edit", account, symbol, side);
-    memcpy(row.position, p->id, sizeof row.position);
-    row.volume = p->volume;
-    row.open_price = p->price;
-    snprintf(row.reason, sizeof row.reason, "client");
-    return execute(s, &row, NULL, e);
-}
-
-static int close_position(struct sim *s, struct sim_position *p, decimal volume, decimal price,
-                          const char *reason, struct sim_closed *out, struct err *e)
-{
-    struct sim_row row = {.volume = volume,
-                          .price = price,
-                          .open_price = p->price,
-                          .stop = p->stop,
-                          .target = p->target};
-    bool partial = volume.v < p->volume.v;
-    fill_row(s, &row, partial ? "close_partial" : "close", p->account,
-             s->symbols[p->symbol].i.symbol, p->side);
-    memcpy(row.position, p->id, sizeof row.position);
-    snprintf(row.uid, sizeof row.uid, "%s_close%" PRIu32, p->id, p->closes + 1);
-    snprintf(row.reason, sizeof row.reason, "%s", reason);
-    if (sim_profit(s, p, volume, price, &row.profit) != 0 ||
-        sim_commission(s, p, volume, &row.commission) != 0 ||
-        decimal_to_places(row.profit, SIM_MONEY_DIGITS, DECIMAL_HALF_EVEN, &row.profit) != 0 ||
-        decimal_to_places(row.commission, SIM_MONEY_DIGITS, DECIMAL_HALF_EVEN, &row.commission) !=
-            0 ||
-        new_balance(sim_account_at(s, p->account), &row, &row.balance) != 0)
-        return err_set(e, ERR_OVERFLOW, "simulator: the profit of %s is out of range", p->id);
-    return execute(s, &row, out, e);
-}
-
-int sim_close(struct sim *s, int account, const char *id, const char *symbol, enum side side,
-              bool partial, decimal volume, struct sim_closed *out, enum sim_reason *why,
-              struct err *e)
-{
-    struct sim_position *p;
-    *why = SIM_OK;
-    enum sim_reason bad = named_position(s, account, id, symbol, side, &p);
-    if (bad == SIM_OK && !s->symbols[p->symbol].quoted)
-        bad = SIM_NO_QUOTE;
-    if (bad == SIM_OK && partial && volume.v >= p->volume.v)
-        bad = SIM_PARTIAL;
-    if (bad == SIM_OK && partial && !instrument_volume_ok(&s->symbols[p->symbol].i, volume))
-        bad = SIM_VOLUME;
-    if (bad == SIM_OK && !partial && volume.v != p->volume.v && volume.v != 0)
-        bad = SIM_VOLUME;
-    if (bad != SIM_OK)
-        return refuse(bad, why, e);
-    const struct sim_quote *q = &s->symbols[p->symbol].q;
-    return close_position(s, p, partial ? volume : p->volume, side == SIDE_BUY ? q->bid : q->ask,
-                          "client", out, e);
-}
-
-/* Has the quote reached stop or target? Gives price and reason. */
-static bool reached(const struct sim_position *p, const struct sim_quote *q, decimal *price,
-                    const char **reason)
-{
-    bool buy = p->side == SIDE_BUY;
-    decimal now = buy ? q->bid : q->ask;
-    if (p->stop.v != 0 && (buy ? now.v <= p->stop.v : now.v >= p->stop.v)) {
-        *price = now;
-        *reason = "stop";
-        return true;
-    }
-    if (p->target.v != 0 && (buy ? now.v >= p->target.v : now.v <= p->target.v)) {
-        *price = p->target;
-        *reason = "target";
-        return true;
-    }
-    return false;
-}
-
-int sim_book_match(struct sim *s, int symbol, struct err *e)
-{
-    for (size_t k = 0; k < s->positions.count;) {
-        struct sim_position *p = s->positions.at[k];
-        decimal price;
-        const char *reason;
-        struct sim_closed closed;
-        if (p->symbol != symbol || !reached(p, &s->symbols[symbol].q, &price, &reason)) {
-            k++;
-            continue;
-        }
-        int rc = close_position(s, p, p->volume, price, reason, &closed, e);
-        if (rc != 0)
-            return rc;
-        if (s->feed.on_closed != NULL)
-            s->feed.on_closed(s->feed.arg, &closed);
-    }
+    snprintf(row->op, sizeof row->op, "%s", op);
+    memcpy(row->account, a->id, sizeof row->account);
+    strcpy(row->source, sim_by_name(SIM_BROKER));
+    row->balance = a->balance;
     return 0;
+}
+
+int sim_deposit(struct sim *s, int account, decimal amount, struct err *e)
+{
+    struct sim_row row = {.profit = amount};
+    struct sim_money m;
+    int rc = money_row(s, account, "deposit", &row, e);
+    if (rc != 0)
+        return rc;
+    decimal rounded;
+    if (amount.v == 0 || decimal_to_places(amount, SIM_MONEY_DIGITS, DECIMAL_DOWN, &rounded) != 0 ||
+        rounded.v != amount.v || decimal_add(row.balance, amount, &row.balance) != 0)
+        return err_set(e, ERR_INPUT,
+                       "simulator: account %s: a deposit is not 0 and has two decimals at most",
+                       row.account);
+    if (amount.v < 0 &&
+        ((rc = sim_money(s, account, &m)) != 0 || amount.v < -m.free_margin.v || row.balance.v < 0))
+        return err_set(e, rc != 0 ? rc : ERR_STATE,
+                       "simulator: account %s: so much is not free to be withdrawn", row.account);
+    return sim_execute(s, &row, NULL, e);
+}
+
+int sim_set_credit(struct sim *s, int account, decimal credit, struct err *e)
+{
+    struct sim_row row = {.volume = credit};
+    int rc = money_row(s, account, "credit", &row, e);
+    if (rc == 0 && credit.v < 0)
+        rc =
+            err_set(e, ERR_INPUT, "simulator: account %s: a credit cannot be below 0", row.account);
+    return rc == 0 ? sim_execute(s, &row, NULL, e) : rc;
 }

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * Inside of the simulator, shared by its files only: the path of prices (sim_path.c), the model
- * around it (sim_model.c), history (sim_history.c), the book and its money (sim_book.c,
- * sim_money.c), the ledger file (sim_ledger.c), and what ties them to time and folder (sim.c).
+ * Inside of the simulator, shared by its files only. The market: the path of prices (sim_path.c),
+ * what is shown around it (sim_flow.c), history (sim_history.c). The broker: its settings
+ * (sim_model.c), accounts and lookups (sim_book.c), orders (sim_order.c, sim_pending.c), what the
+ * broker executes by itself (sim_match.c, sim_night.c), money (sim_money.c). All executions are
+ * rows (sim_ledger.c) that are folded into the book (sim_fold.c). sim.c ties them to time and
+ * folder.
  */
 #ifndef PERIGEE_VENUE_SIM_IMPL_H
 #define PERIGEE_VENUE_SIM_IMPL_H
@@ -69,7 +72,7 @@ void sim_path_fini(struct sim_path *p);
 int64_t sim_path_end(const struct sim_path *p);
 /* Begins the bar that opens at time_ms, if there is one: its prints are then in p->prints. */
 void sim_path_begin(struct sim_path *p, int64_t time_ms);
-/* Model: what is shown around the path; state depends on past prints only. */
+/* Flow: what is shown around the path; state depends on past prints only. */
 
 struct sim_pair {
     int64_t mid, base; /* points; base is what it is pulled to */
@@ -77,7 +80,7 @@ struct sim_pair {
     struct rng rng;
 };
 
-struct sim_model {
+struct sim_flow {
     uint64_t seed;
     struct rng side_rng;
     int64_t last;  /* last price, raw; 0: none */
@@ -88,14 +91,14 @@ struct sim_model {
     struct sim_pair pairs[SIM_PAIRS];
 };
 
-void sim_model_init(struct sim_model *m, uint64_t seed);
+void sim_flow_init(struct sim_flow *m, uint64_t seed);
 /* Takes a print into the state and returns its aggressor side. */
-int sim_model_print(struct sim_model *m, int64_t price, int64_t volume);
-double sim_model_trend(const struct sim_model *m); /* -1..1 */
-void sim_model_depth(const struct sim_model *m, const struct instrument *i, int64_t time_ms,
-                     int64_t bid, int64_t ask, struct sim_depth *out);
+int sim_flow_print(struct sim_flow *m, int64_t price, int64_t volume);
+double sim_flow_trend(const struct sim_flow *m); /* -1..1 */
+void sim_flow_depth(const struct sim_flow *m, const struct instrument *i, int64_t time_ms,
+                    int64_t bid, int64_t ask, struct sim_depth *out);
 /* One second: all pairs take a step. */
-void sim_model_second(struct sim_model *m);
+void sim_flow_second(struct sim_flow *m);
 void sim_pair_instrument(int pair, const char *venue, struct instrument *out);
 
 /* History: bars of one symbol and timeframe, in raw decimals until they are closed. */
@@ -118,22 +121,14 @@ void sim_bars_forming(const struct sim_bars *b, struct bar *out);
 
 /* Book */
 
-/* A row of the ledger file. For op "account" symbol is the currency, volume the leverage and reason
- * the user. */
-struct sim_row {
-    uint64_t seq;
-    int64_t time_ms;
-    char account[32], op[16], position[32], uid[48], symbol[32], side[8];
-    decimal volume, price, stop, target, open_price, profit, commission, swap, balance;
-    char reason[96];
-};
-
 struct sim_symbol {
     struct instrument i;
+    struct sim_terms terms;
     bool quoted;
     struct sim_quote q;
     int64_t bid, ask; /* points */
     int64_t day;      /* number of the UTC day of the daily figures */
+    uint32_t orders;  /* positions and pending orders in it */
     struct sim_bars bars[SIM_FRAMES];
 };
 
@@ -142,30 +137,55 @@ struct sim_list {
     size_t count, cap;
 };
 
+struct sim_client {
+    struct sim_account a; /* first: sim_account_at gives it away */
+    struct rng chance;    /* what happens to its orders; no other account's draws matter */
+    uint64_t rows;        /* of this account: its ids are made of them */
+    bool called;          /* a margin call was told and is not over */
+    double equity, margin, spread, rate; /* scratch of sim_watch */
+};
+
+/* The main symbol's price was moved: prints after time_ms. */
+struct sim_push {
+    int64_t time_ms, points;
+};
+
 struct sim {
-    char dir[400];      /* <data>/sim; empty: memory only */
-    char report[200];   /* what was repaired at the start */
-    int lock;           /* of the folder; -1: none */
-    int state_fd;       /* -1: none */
-    struct file ledger; /* fd -1: none */
-    uint64_t id_base;   /* ids are "W" and this + seq of the row */
-    int64_t origin;     /* first moment of the market */
-    int64_t start;      /* very first start */
-    int64_t now;        /* market ms */
-    int64_t second;     /* next whole second to come */
-    int64_t end;        /* INT64_MAX: none */
+    char dir[400];          /* <data>/sim; empty: memory only */
+    char report[200];       /* what was repaired at the start */
+    int lock;               /* of the folder; -1: none */
+    int state_fd;           /* -1: none */
+    struct file ledger;     /* fd -1: none */
+    struct file push_file;  /* fd -1: none */
+    struct sim_list pushes; /* struct sim_push, oldest first */
+    int64_t push_points;    /* their sum */
+    size_t pushes_done;     /* of them have an effect */
+    int64_t pushed;         /* the sum of those, raw */
+    uint64_t seed;          /* of the broker's chance */
+    uint64_t id_base;       /* see sim_make_id */
+    uint64_t old_base;      /* closing orders of ledgers without the column `order`: this + seq */
+    int64_t origin;         /* first moment of the market */
+    int64_t start;          /* very first start */
+    int64_t now;            /* market ms */
+    int64_t second;         /* next whole second to come */
+    int64_t night;          /* midnight whose swaps are due or could not be written; 0: none */
+    int64_t end;            /* INT64_MAX: none */
     bool ended;
     bool silent;    /* going forward to where it was: nobody is told, nothing executed */
     int32_t spread; /* configured; 0: by price */
     struct sim_path path;
+    struct sim_flow flow;
     struct sim_model model;
     struct sim_symbol symbols[SIM_SYMBOLS];
     struct sim_feed feed;
     uint64_t seq;                                /* of the newest row */
     int64_t newest_ms;                           /* of the newest row */
-    struct sim_list accounts, positions, closed; /* in order of coming */
+    struct sim_list accounts;                    /* of struct sim_client */
+    struct sim_list positions, pendings, closed; /* in order of coming */
+    struct sim_list rows;                        /* memory only: all of them */
     struct map *account_ids;                     /* id -> index */
     struct map *position_ids;                    /* id -> struct sim_position pointer */
+    struct map *pending_ids;                     /* id -> struct sim_pending pointer */
     struct str text;                             /* scratch of one row */
 };
 
@@ -173,22 +193,75 @@ void *sim_list_add(struct sim_list *list, size_t size);        /* zeroed; NULL: 
 void sim_list_remove(struct sim_list *list, const void *item); /* frees it */
 void sim_list_fini(struct sim_list *list);
 
-/* Book of the fold: applies a row that is written or read. ERR_INPUT: it contradicts the book. */
+static inline struct sim_client *sim_client_at(const struct sim *s, int account)
+{
+    return s->accounts.at[account];
+}
+struct sim_position *sim_find_position(const struct sim *s, int account, const char *id);
+struct sim_pending *sim_find_pending(const struct sim *s, int account, const char *id);
+
+/* Ids of the row that comes next on this account, unique in the simulator and independent of what
+ * other accounts do. */
+enum sim_id { SIM_ID_OWN, SIM_ID_ORDER, SIM_ID_PART };
+void sim_make_id(const struct sim *s, int account, int kind, char *id); /* PART + n: of part n */
+void sim_seed_client(struct sim *s, struct sim_client *c);
+
+/* Applies a row that is written or read to the book. ERR_INPUT: it contradicts the book. */
 int sim_book_apply(struct sim *s, const struct sim_row *row, struct sim_closed *out, struct err *e);
-/* Executes stops and targets of a symbol by its quote. */
-int sim_book_match(struct sim *s, int symbol, struct err *e);
-void sim_format_id(const struct sim *s, uint64_t seq, char *id);
+/* Numbers a row, writes it, applies it and tells of it. */
+int sim_execute(struct sim *s, struct sim_row *row, struct sim_closed *out, struct err *e);
+void sim_fill_row(const struct sim *s, struct sim_row *row, const char *op, enum sim_by by,
+                  int account, int symbol, enum side side);
+/* Volume-weighted mean of the parts in points, to nearest, ties to even; their volumes must add up
+ * to `volume`. ERR_INPUT: they do not, or a price is no multiple of a point. */
+int sim_parts_mean(const struct instrument *i, const struct sim_part *parts, size_t count,
+                   decimal volume, int64_t *points);
+
+/* Orders */
+int sim_refuse(enum sim_reason reason, enum sim_reason *why, struct err *e);
+/* Why an order in this symbol is refused now, whatever it asks for. */
+enum sim_reason sim_check_market(const struct sim *s, int symbol);
+/* Stop and target against a price in points; puts them into the row. */
+enum sim_reason sim_check_stops(const struct sim *s, int symbol, int64_t price, enum side side,
+                                decimal stop, decimal target, struct sim_row *row);
+bool sim_enough_money(const struct sim *s, int account, int symbol, decimal volume, decimal price);
+/* Is a valid order of the client refused by chance? */
+bool sim_unlucky(struct sim *s, enum sim_by by, int account);
+/* Books the close of a volume at a price. */
+int sim_close_at(struct sim *s, enum sim_by by, struct sim_position *p, decimal volume,
+                 decimal price, const char *reason, struct sim_closed *out, struct err *e);
+
+/* What the broker does by itself */
+int sim_match(struct sim *s, int symbol, struct err *e);   /* stops, targets, pending orders */
+int sim_trigger(struct sim *s, int symbol, struct err *e); /* the pending orders of it */
+int sim_watch(struct sim *s, struct err *e);               /* margin calls and stop-outs */
+int sim_nights(struct sim *s, struct err *e);              /* swaps of s->night */
+
+/* Model */
+bool sim_hours_open(const struct sim_symbol *x, int64_t time_ms);
+void sim_symbol_terms(const struct instrument *i, struct sim_terms *out); /* defaults */
 
 /* amount of `from` in `to` by the quotes now; receive: we get it, else we owe it; rounded by mode.
  */
 int sim_convert(const struct sim *s, decimal amount, const char *from, const char *to, bool receive,
                 enum decimal_round mode, decimal *out);
+/* The same by the middle, about: for estimates. */
+double sim_rate(const struct sim *s, const char *from, const char *to);
 int sim_margin(const struct sim *s, const struct sim_account *a, int symbol, decimal volume,
                decimal price, decimal *out);
 /* Profit of a volume from the position's price to `price`, account currency, exact. */
 int sim_profit(const struct sim *s, const struct sim_position *p, decimal volume, decimal price,
                decimal *out);
 int sim_commission(const struct sim *s, const struct sim_position *p, decimal volume, decimal *out);
+/* Swap of so many nights, account currency, rounded to SIM_MONEY_DIGITS. */
+int sim_swap(const struct sim *s, const struct sim_position *p, int nights, decimal *out);
+/* amount * volume / whole, rounded to SIM_MONEY_DIGITS; all of it when volume is the whole. */
+int sim_share(decimal amount, decimal volume, decimal whole, decimal *out);
+bool sim_level_reached(const struct sim_money *m, decimal level); /* margin level at or below it */
+
+/* Pushes of the price */
+int sim_pushes_open(struct sim *s, struct err *e);
+int64_t sim_pushed(struct sim *s, int64_t price); /* a price of the path (raw) as it is now */
 
 /* Ledger file */
 int sim_ledger_open(struct sim *s, struct err *e); /* reads, folds, cuts a torn end, opens */

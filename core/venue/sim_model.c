@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The model around the path: aggressor side, depth, and the pairs. Its state is made from past
- * prints alone and its noise from streams of its own, so it says nothing about the next print that
- * the past does not say.
+ * The broker's settings: how it treats orders (sim_model) and the terms of each symbol: trading
+ * hours, swaps, commission. Everything is checked before any of it is taken.
  */
 #include <math.h>
 #include <stdio.h>
@@ -10,114 +9,174 @@
 
 #include "venue/sim_impl.h"
 
-#define SHORT_PRINTS 16.0 /* prints in the short mean: about twenty seconds */
-#define LONG_PRINTS 600.0 /* in the long means: more than ten minutes */
+#define DAY 86400000
+#define MOST_POINTS 1000000
+#define MOST_LEVEL 1000 /* percent */
+#define MOST_SWAP 10000 /* points */
 
+void sim_model_default(struct sim_model *m)
+{
+    *m = (struct sim_model){.reject_reason = SIM_REQUOTE,
+                            .swaps = true,
+                            .margin_call_level = decimal_int(100),
+                            .stop_out_level = decimal_int(50),
+                            .stops_level = -1};
+}
+
+static int bad_setting(struct err *e, const char *name, const char *rule)
+{
+    return err_set(e, ERR_INPUT, "simulator: %s must be %s", name, rule);
+}
+
+int sim_model_check(const struct sim_model *m, struct err *e)
+{
+    if (m->slippage_points < 0 || m->slippage_points > MOST_POINTS)
+        return bad_setting(e, "slippage_points", "0 to 1000000 points");
+    if (!(m->partial_fills >= 0.0 && m->partial_fills <= 1.0))
+        return bad_setting(e, "partial_fills", "a share from 0 to 1");
+    if (!(m->reject_share >= 0.0 && m->reject_share <= 1.0))
+        return bad_setting(e, "reject_share", "a share from 0 to 1");
+    if (m->reject_reason == SIM_OK || sim_reason_code(m->reject_reason)[0] == '\0')
+        return bad_setting(e, "reject_reason", "a code of a refusal, such as REQUOTE");
+    if (m->margin_call_level.v < 0 || m->margin_call_level.v > MOST_LEVEL * DECIMAL_ONE)
+        return bad_setting(e, "margin_call_level", "0 to 1000 percent");
+    if (m->stop_out_level.v < 0 || m->stop_out_level.v > MOST_LEVEL * DECIMAL_ONE)
+        return bad_setting(e, "stop_out_level", "0 to 1000 percent");
+    if (m->stops_level < -1 || m->stops_level > MOST_POINTS)
+        return bad_setting(e, "stops_level", "0 to 1000000 points, or -1 for each symbol's own");
+    if (m->freeze_level < 0 || m->freeze_level > MOST_POINTS)
+        return bad_setting(e, "freeze_level", "0 to 1000000 points");
+    return 0;
+}
+
+int sim_set_model(struct sim *s, const struct sim_model *m, struct err *e)
+{
+    int rc = sim_model_check(m, e);
+    if (rc == 0)
+        s->model = *m;
+    return rc;
+}
+
+const struct sim_model *sim_model(const struct sim *s)
+{
+    return &s->model;
+}
+
+int32_t sim_stops_level(const struct sim *s, int symbol)
+{
+    return s->model.stops_level >= 0 ? s->model.stops_level : s->symbols[symbol].i.stops_level;
+}
+
+/* Terms */
+
+/* Pips in hundredths: of a usual size. */
 static const struct {
-    const char *base, *quote;
-    int digits;
-    int32_t spread; /* points */
-    int64_t mid;    /* points */
-} pair_table[SIM_PAIRS] = {
-    {"EUR", "USD", 5, 8, 108500},  {"GBP", "USD", 5, 12, 126500}, {"AUD", "USD", 5, 10, 66000},
-    {"NZD", "USD", 5, 14, 61000},  {"USD", "JPY", 3, 10, 148000}, {"USD", "CHF", 5, 12, 88500},
-    {"USD", "CAD", 5, 14, 135500}, {"USD", "PLN", 5, 80, 398000},
-};
+    const char *symbol;
+    int buy, sell;
+} swaps[] = {{"EURUSD", -61, 12},  {"GBPUSD", -28, -17}, {"AUDUSD", -25, -8}, {"NZDUSD", -16, -14},
+             {"USDJPY", 92, -164}, {"USDCHF", 51, -98},  {"USDCAD", 9, -42},  {"USDPLN", -74, -33}};
 
-void sim_pair_instrument(int pair, const char *venue, struct instrument *out)
+void sim_symbol_terms(const struct instrument *i, struct sim_terms *out)
 {
-    *out = (struct instrument){.price_digits = pair_table[pair].digits, .volume_digits = 2};
-    snprintf(out->venue, sizeof out->venue, "%s", venue);
-    snprintf(out->symbol, sizeof out->symbol, "%s%s", pair_table[pair].base,
-             pair_table[pair].quote);
-    memcpy(out->canonical, out->symbol, sizeof out->canonical);
-    snprintf(out->base, sizeof out->base, "%s", pair_table[pair].base);
-    snprintf(out->quote, sizeof out->quote, "%s", pair_table[pair].quote);
-    out->volume_min = out->volume_step = decimal_raw(DECIMAL_ONE / 100);
-    out->volume_max = decimal_int(100);
-    out->contract_size = decimal_int(100000);
-    out->stops_level = 10;
-}
-
-void sim_model_init(struct sim_model *m, uint64_t seed)
-{
-    *m = (struct sim_model){.seed = seed};
-    rng_seed_named(&m->side_rng, seed, "side");
-    for (int k = 0; k < SIM_PAIRS; k++) {
-        struct sim_pair *p = &m->pairs[k];
-        char name[16];
-        snprintf(name, sizeof name, "%s%s", pair_table[k].base, pair_table[k].quote);
-        rng_seed_named(&p->rng, seed, name);
-        p->base =
-            pair_table[k].mid + rng_range(&p->rng, -pair_table[k].mid / 40, pair_table[k].mid / 40);
-        p->mid = p->base;
-        p->spread = pair_table[k].spread;
+    *out = (struct sim_terms){.commission = i->commission};
+    memcpy(out->symbol, i->symbol, sizeof out->symbol);
+    /* The main symbol: 10 and 2 a day on 50,000, as leveraged coins cost. */
+    out->swap_buy = decimal_int(-100);
+    out->swap_sell = decimal_int(-20);
+    for (size_t k = 0; k < sizeof swaps / sizeof *swaps; k++) {
+        if (strcmp(swaps[k].symbol, i->symbol) != 0)
+            continue;
+        out->swap_type = SIM_SWAP_PIPS;
+        out->swap_buy = decimal_raw(swaps[k].buy * (DECIMAL_ONE / 100));
+        out->swap_sell = decimal_raw(swaps[k].sell * (DECIMAL_ONE / 100));
     }
 }
 
-double sim_model_trend(const struct sim_model *m)
+bool sim_terms_default(const struct sim_config *c, const char *symbol, struct sim_terms *out)
 {
-    if (m->size <= 0.0)
-        return 0.0;
-    /* In a plain walk the short mean deviates by about 0.23 of the long mean size. */
-    double x = m->move / (m->size * 0.55);
-    return x / sqrt(1.0 + x * x);
+    struct instrument i;
+    if (c->main.volume_step.v != 0)
+        i = c->main;
+    else
+        sim_default_main(&i);
+    for (int k = 0; strcmp(i.symbol, symbol) != 0; k++) {
+        if (k == SIM_PAIRS)
+            return false;
+        sim_pair_instrument(k, "", &i);
+    }
+    sim_symbol_terms(&i, out);
+    return true;
 }
 
-int sim_model_print(struct sim_model *m, int64_t price, int64_t volume)
+void sim_terms(const struct sim *s, int symbol, struct sim_terms *out)
 {
-    double lots = (double)volume / (double)DECIMAL_ONE;
-    if (m->last == 0) {
-        m->volume = lots;
-    } else {
-        double change = (double)(price - m->last);
-        if (price != m->last)
-            m->direction = price > m->last ? 1 : -1;
-        m->move += (change - m->move) / SHORT_PRINTS;
-        m->size += (fabs(change) - m->size) / LONG_PRINTS;
-        /* The first ones count fully, or the mean would begin at nothing. */
-        if (m->size < fabs(change) / LONG_PRINTS * 2.0)
-            m->size = fabs(change);
-        m->volume += (lots - m->volume) / LONG_PRINTS;
-    }
-    m->last = price;
-    double bought = 0.5 + 0.26 * m->direction + 0.22 * sim_model_trend(m);
-    return rng_uniform(&m->side_rng) < bought ? 1 : -1;
+    *out = s->symbols[symbol].terms;
 }
 
-void sim_model_depth(const struct sim_model *m, const struct instrument *i, int64_t time_ms,
-                     int64_t bid, int64_t ask, struct sim_depth *out)
+static bool too_much(decimal d, int64_t most)
 {
-    struct rng r;
-    rng_seed(&r, m->seed ^ ((uint64_t)time_ms * UINT64_C(0xd1342543de82ef95)));
-    double share = 0.5 + 0.34 * sim_model_trend(m) + 0.04 * rng_normal(&r);
-    share = share < 0.06 ? 0.06 : share > 0.94 ? 0.94 : share;
-    double unit = m->volume > 0.0 ? m->volume : 1.0;
-    int64_t gap = (ask - bid + 2) / 3; /* points between levels */
-    out->time_ms = time_ms;
-    out->count = 0;
-    for (int k = 0; k < SIM_DEPTH && bid - k * gap > 0; k++) {
-        double level = unit * (1.0 + 0.25 * k);
-        double bids = level * 2.0 * share * (0.7 + 0.6 * rng_uniform(&r));
-        double asks = level * 2.0 * (1.0 - share) * (0.7 + 0.6 * rng_uniform(&r));
-        struct sim_level *b = &out->bids[k], *a = &out->asks[k];
-        b->price = instrument_price(i, bid - k * gap);
-        a->price = instrument_price(i, ask + k * gap);
-        b->size = decimal_raw((llrint(bids * 1000.0) + 1) * (DECIMAL_ONE / 1000));
-        a->size = decimal_raw((llrint(asks * 1000.0) + 1) * (DECIMAL_ONE / 1000));
-        out->count++;
-    }
+    return d.v > most * DECIMAL_ONE || d.v < -most * DECIMAL_ONE;
 }
 
-void sim_model_second(struct sim_model *m)
+int sim_terms_check(const struct sim_terms *t, struct err *e)
 {
-    for (int k = 0; k < SIM_PAIRS; k++) {
-        struct sim_pair *p = &m->pairs[k];
-        uint64_t x = rng_next(&p->rng);
-        int64_t away = p->mid - p->base;
-        /* -1, 0 or +1 points, and now and then one back to its level when it has strayed. */
-        p->mid += (int64_t)(x % 3) - 1;
-        if ((x >> 8) % (1 << 20) < (uint64_t)(away < 0 ? -away : away) * 64)
-            p->mid += away < 0 ? 1 : -1;
+    if (too_much(t->swap_buy, MOST_SWAP) || too_much(t->swap_sell, MOST_SWAP))
+        return err_set(e, ERR_INPUT, "simulator: the swaps of %s must be within 10000", t->symbol);
+    if (t->commission.v < 0 || too_much(t->commission, MOST_SWAP))
+        return err_set(e, ERR_INPUT, "simulator: the commission of %s must be 0 to 10000",
+                       t->symbol);
+    if (t->session_count > SIM_SESSIONS)
+        return err_set(e, ERR_INPUT, "simulator: the hours of %s: %d sessions at most", t->symbol,
+                       SIM_SESSIONS);
+    const struct sim_session *before = NULL;
+    for (size_t k = 0; k < t->session_count; k++) {
+        const struct sim_session *x = &t->sessions[k];
+        if (x->day < 0 || x->day > 6 || x->open_ms < 0 || x->close_ms > DAY ||
+            x->open_ms >= x->close_ms)
+            return err_set(e, ERR_INPUT,
+                           "simulator: the hours of %s: session %zu needs a day from 0 (Sunday) to "
+                           "6, and an opening before its closing within the day",
+                           t->symbol, k + 1);
+        if (before != NULL &&
+            (x->day < before->day || (x->day == before->day && x->open_ms < before->close_ms)))
+            return err_set(e, ERR_INPUT,
+                           "simulator: the hours of %s: session %zu must come after the one before "
+                           "it, without touching it twice",
+                           t->symbol, k + 1);
+        before = x;
     }
+    return 0;
+}
+
+int sim_set_terms(struct sim *s, const struct sim_terms *t, struct err *e)
+{
+    int symbol = sim_symbol(s, t->symbol);
+    if (symbol < 0)
+        return err_set(e, ERR_INPUT, "simulator: terms of an unknown symbol %s", t->symbol);
+    int rc = sim_terms_check(t, e);
+    if (rc == 0) {
+        s->symbols[symbol].terms = *t;
+        s->symbols[symbol].i.commission = t->commission;
+    }
+    return rc;
+}
+
+bool sim_hours_open(const struct sim_symbol *x, int64_t time_ms)
+{
+    if (x->terms.session_count == 0)
+        return true;
+    int64_t ms = time_ms % DAY;
+    int day = (int)((time_ms / DAY + 4) % 7); /* the epoch was a Thursday */
+    for (size_t k = 0; k < x->terms.session_count; k++) {
+        const struct sim_session *w = &x->terms.sessions[k];
+        if (w->day == day && ms >= w->open_ms && ms < w->close_ms)
+            return true;
+    }
+    return false;
+}
+
+bool sim_session_open(const struct sim *s, int symbol)
+{
+    return symbol >= 0 && symbol < SIM_SYMBOLS && !s->ended &&
+           sim_hours_open(&s->symbols[symbol], s->now);
 }

@@ -7,6 +7,8 @@
 
 #include "venue/sim_impl.h"
 
+typedef __int128 wide;
+
 /* The quoted pair of these currencies; NULL: none. */
 static const struct sim_symbol *find_pair(const struct sim *s, const char *base, const char *quote)
 {
@@ -47,6 +49,25 @@ int sim_convert(const struct sim *s, decimal amount, const char *from, const cha
     return rc != 0 ? rc : convert_leg(s, dollars, "USD", to, receive, mode, out);
 }
 
+static double rate_leg(const struct sim *s, const char *from, const char *to)
+{
+    if (strcmp(from, to) == 0)
+        return 1.0;
+    const struct sim_symbol *x = find_pair(s, from, to);
+    bool inverse = x == NULL;
+    if (inverse)
+        x = find_pair(s, to, from);
+    if (x == NULL)
+        return 0.0;
+    double middle = (decimal_to_double(x->q.bid) + decimal_to_double(x->q.ask)) / 2.0;
+    return inverse ? 1.0 / middle : middle;
+}
+
+double sim_rate(const struct sim *s, const char *from, const char *to)
+{
+    return strcmp(from, to) == 0 ? 1.0 : rate_leg(s, from, "USD") * rate_leg(s, "USD", to);
+}
+
 int sim_profit(const struct sim *s, const struct sim_position *p, decimal volume, decimal price,
                decimal *out)
 {
@@ -71,6 +92,51 @@ int sim_commission(const struct sim *s, const struct sim_position *p, decimal vo
     if (rc == 0)
         rc = decimal_add(one_side, one_side, &one_side);
     return rc != 0 ? rc : decimal_neg(one_side, out);
+}
+
+int sim_swap(const struct sim *s, const struct sim_position *p, int nights, decimal *out)
+{
+    const struct sim_symbol *x = &s->symbols[p->symbol];
+    decimal each = p->side == SIDE_BUY ? x->terms.swap_buy : x->terms.swap_sell;
+    decimal point = instrument_price(&x->i, 1), amount;
+    bool pips = x->terms.swap_type == SIM_SWAP_PIPS;
+    if (pips && (x->i.price_digits == 3 || x->i.price_digits == 5))
+        point.v *= 10;
+    int rc = decimal_mul(point, x->i.contract_size, DECIMAL_FLOOR, &amount);
+    if (rc == 0)
+        rc = decimal_mul(amount, p->volume, DECIMAL_FLOOR, &amount);
+    if (rc == 0)
+        rc = decimal_mul(amount, each, DECIMAL_FLOOR, &amount);
+    if (rc == 0)
+        rc = decimal_mul(amount, decimal_int(nights), DECIMAL_FLOOR, &amount);
+    if (rc == 0)
+        rc = sim_convert(s, amount, x->i.quote, sim_account_at(s, p->account)->currency,
+                         amount.v > 0, DECIMAL_FLOOR, &amount);
+    return rc == 0 ? decimal_to_places(amount, SIM_MONEY_DIGITS, DECIMAL_HALF_EVEN, out) : rc;
+}
+
+int sim_share(decimal amount, decimal volume, decimal whole, decimal *out)
+{
+    if (volume.v == whole.v) {
+        *out = amount;
+        return 0;
+    }
+    wide cents = DECIMAL_ONE;
+    for (int k = 0; k < SIM_MONEY_DIGITS; k++)
+        cents /= 10;
+    /* One rounding only: to the nearest cent, ties to even. */
+    wide product = (wide)amount.v * volume.v, unit = (wide)whole.v * cents;
+    wide share = product / unit, rest = product % unit;
+    wide twice = 2 * (rest < 0 ? -rest : rest);
+    if (twice > unit || (twice == unit && share % 2 != 0))
+        share += product < 0 ? -1 : 1;
+    *out = decimal_raw((int64_t)(share * cents));
+    return 0;
+}
+
+bool sim_level_reached(const struct sim_money *m, decimal level)
+{
+    return m->margin.v > 0 && (wide)m->equity.v * 100 * DECIMAL_ONE <= (wide)level.v * m->margin.v;
 }
 
 int sim_margin(const struct sim *s, const struct sim_account *a, int symbol, decimal volume,
@@ -118,7 +184,7 @@ static int add_position(const struct sim *s, const struct sim_account *a,
         rc = decimal_add(m->net_profit, profit, &m->net_profit);
     if (rc == 0)
         rc = decimal_add(m->net_profit, commission, &m->net_profit);
-    return rc;
+    return rc == 0 ? decimal_add(m->net_profit, p->swap, &m->net_profit) : rc;
 }
 
 int sim_money(const struct sim *s, int account, struct sim_money *out)
@@ -127,7 +193,7 @@ int sim_money(const struct sim *s, int account, struct sim_money *out)
     *out = (struct sim_money){0};
     if (a == NULL)
         return ERR_NOTFOUND;
-    struct sim_money m = {.balance = a->balance};
+    struct sim_money m = {.balance = a->balance, .credit = a->credit};
     uint32_t left = a->positions;
     int rc = 0;
     for (size_t k = 0; rc == 0 && left > 0 && k < s->positions.count; k++) {
@@ -140,6 +206,8 @@ int sim_money(const struct sim *s, int account, struct sim_money *out)
     if (rc == 0)
         rc = decimal_add(m.balance, m.net_profit, &m.equity);
     if (rc == 0)
+        rc = decimal_add(m.equity, m.credit, &m.equity);
+    if (rc == 0)
         rc = decimal_sub(m.equity, m.margin, &m.free_margin);
     if (rc == 0 && m.margin.v > 0) {
         decimal ratio;
@@ -147,7 +215,10 @@ int sim_money(const struct sim *s, int account, struct sim_money *out)
         if (rc == 0)
             rc = decimal_div(ratio, m.margin, DECIMAL_FLOOR, &m.level);
     }
-    if (rc == 0)
+    if (rc == 0) {
+        m.margin_call =
+            s->model.margin_call_level.v > 0 && sim_level_reached(&m, s->model.margin_call_level);
         *out = m;
+    }
     return rc;
 }

@@ -40,7 +40,13 @@ config.keys = {
     text = "accounts of the paper broker" },
   { key = "paper.listen", type = "string", default = "127.0.0.1:0", text = "address of the paper broker" },
   { key = "paper.profile", type = "string", default = "strings,cookie=required",
-    text = "how the paper broker behaves: strings, cookie=required|optional" },
+    text = "how the paper broker speaks, words of docs/simulator.md separated by commas" },
+  { key = "paper.model", type = "string",
+    text = "JSON file of how the paper broker treats orders: the model's settings of docs/simulator.md" },
+  { key = "paper.chaos", type = "string", default = "calm",
+    text = "what goes wrong at the paper broker: a bad day of docs/rehearsal.md" },
+  { key = "paper.control", type = "string",
+    text = "loopback address of the paper broker's control port; none: it has none" },
   { key = "paper.credentials", type = "string",
     text = "file of the demo logins (default <data>/sim/credentials.json)" },
   { key = "paper.address", type = "string", text = "address of a paper broker that runs already" },
@@ -69,21 +75,51 @@ config.keys = {
     text = "after that without an answer an order is UNKNOWN" },
   { key = "orders.absent_after_ms", type = "integer", default = 30000, min = 1000, max = 3600000,
     text = "how long an UNKNOWN order may still turn up before reads can prove its absence" },
+  { key = "orders.late", type = "string", default = "adopt", choices = { "adopt", "close" },
+    text = "what is done with an entry that was proven absent and turns up later" },
+  { key = "orders.resend", type = "boolean", default = false,
+    text = "an entry that was proven absent is sent once more, as a new order, while its signal is fresh (which takes "
+      .. "a risk.max_signal_age above the time that absence takes); should both turn up, the late one is closed" },
+  { key = "orders.close_lane", type = "string", default = "on_demand", choices = { "on_demand", "warm" },
+    text = "an account's second connection, for closes while an entry waits for its answer: opened when it is first "
+      .. "needed, or kept open from the login on" },
   { key = "orders.close_retry_ms", type = "integer", default = 250, min = 10, max = 60000,
     text = "first pause before a close is repeated; doubles up to 5 s" },
-  { key = "orders.budget_requests", type = "integer", default = 480, min = 10, max = 100000,
-    text = "requests of an account in budget_ms (brokers cut off at 500 a minute)" },
-  { key = "orders.budget_ms", type = "integer", default = 60000, min = 1000, max = 3600000,
-    text = "length of the budget's window, market milliseconds" },
+  { key = "orders.budget_requests", type = "integer", min = 10, max = 100000,
+    text = "requests in budget_ms, in each scope (account, address or broker) that the broker's profile names; "
+      .. "none: the profile's, most often 480" },
+  { key = "orders.budget_ms", type = "integer", min = 1000, max = 3600000,
+    text = "length of the budget's window, market milliseconds; none: the profile's, most often 60000" },
+
+  { key = "sessions.logins_at_once", type = "integer", default = 16, min = 1, max = 256,
+    text = "logins that are on their way at the same time" },
+  { key = "sessions.logins_per_minute", type = "integer", min = 1, max = 100000,
+    text = "logins of all users in a minute, at most; none: the broker profile's, most often 30" },
+  { key = "sessions.logins_per_hour", type = "integer", min = 1, max = 100000,
+    text = "logins of one user in an hour, at most; none: the broker profile's, most often 20" },
+
+  { key = "orders.on_failure", type = "string", default = "catch_up",
+    choices = { "best_effort", "catch_up", "all_or_none", "quorum" },
+    text = "what becomes of a signal's other accounts when some get no order; see execution.md" },
+  { key = "orders.quorum", type = "integer", default = 1, min = 1, max = 4096,
+    text = "accounts that on_failure quorum needs" },
+  { key = "orders.catch_up_points", type = "number", min = 0.000001, max = 1e9,
+    text = "points that the price may have moved for a further try; none: a tenth of the stop's distance" },
+  { key = "orders.groups", type = "list",
+    text = "policies of account groups: { { group =, on_failure =, quorum =, points = } ... }" },
 
   { key = "poll.quotes_ms", type = "integer", default = 1000, min = 100, max = 60000,
     text = "period of the broker's quotes, market milliseconds" },
   { key = "poll.positions_ms", type = "integer", default = 5000, min = 500, max = 600000,
     text = "period of the position list of an account that has positions" },
+  { key = "poll.orders_ms", type = "integer", default = 5000, min = 500, max = 600000,
+    text = "period of the pending orders of an account that has some" },
   { key = "poll.idle_ms", type = "integer", default = 60000, min = 1000, max = 3600000,
     text = "period of the position list of an account that has none" },
   { key = "poll.balance_ms", type = "integer", default = 60000, min = 1000, max = 3600000,
     text = "period of the balance" },
+  { key = "poll.instruments_ms", type = "integer", default = 900000, min = 60000, max = 86400000,
+    text = "period of the list of instruments; each minute while it says that an open market is closed" },
 
   { key = "journal.sync", type = "string", default = "interval", choices = { "off", "interval", "commit" },
     text = "fdatasync: never, every 10 ms, at every commit" },
@@ -100,6 +136,8 @@ config.keys = {
     text = "broker id of the login; found out when absent" },
   { key = "broker.origin", type = "string", env = "API_BASE_URL",
     text = "https address of the broker's platform, for live trading" },
+  { key = "broker.profiles", type = "string",
+    text = "file of broker profiles that are added or changed; see docs/brokers.md" },
 
   { key = "database.host", type = "string", env = "DB_HOST", text = "PostgreSQL of the history" },
   { key = "database.port", type = "integer", default = 5432, min = 1, max = 65535, env = "DB_PORT",
@@ -107,7 +145,21 @@ config.keys = {
   { key = "database.name", type = "string", env = "DB_NAME", text = "its database" },
   { key = "database.user", type = "string", env = "DB_USER", text = "its user" },
   { key = "database.password", type = "string", env = "DB_PASSWORD", secret = true, text = "its password" },
+  { key = "database.url", type = "string", env = "DATABASE_URL", secret = true,
+    text = "PostgreSQL of the history as a URL or a libpq text; goes before the single keys" },
+  { key = "database.socket", type = "string",
+    text = "folder of the socket of the private cluster; `perigee run` sets it" },
+  { key = "vault.key_file", type = "string", text = "file of the vault's key (default `<data>`/vault.key)" },
   { key = "vault.key", type = "string", env = "SECRET_KEY", secret = true, text = "master key of the vault" },
+  { key = "office.enabled", type = "boolean", default = true,
+    text = "run starts the database and the office; false: trading alone" },
+  { key = "office.listen", type = "string", default = "127.0.0.1:7373", text = "address of the dashboard" },
+  { key = "office.hosts", type = "string",
+    text = "names, separated by commas, that browsers may use for the dashboard beside its address" },
+  { key = "office.check_answers", type = "boolean", default = false,
+    text = "check each answer of the API against its schema, for tests" },
+  { key = "office.currency", type = "string", default = "USD", text = "currency of totals over accounts" },
+  { key = "office.supervised", type = "boolean", default = false, text = "stop when standard input closes" },
   { key = "office.algorithm", type = "string", env = "ALGORITHM",
     text = "accepted and without effect: sign-ins use cookies" },
   { key = "office.session_minutes", type = "integer", default = 480, min = 1, max = 100000,
@@ -212,12 +264,13 @@ local function check_more(key, value)
     local speed = tonumber(value)
     if not speed or speed <= 0 or speed > 10000 then return "must be a number above 0 and up to 10000, or max" end
   end
-  if key == "paper.listen" or key == "paper.address" then
+  if key == "paper.listen" or key == "paper.address" or key == "paper.control" or key == "office.listen" then
     local a, b, c, d, port = value:match("^(%d+)%.(%d+)%.(%d+)%.(%d+):(%d+)$")
     if not a or math.max(tonumber(a), tonumber(b), tonumber(c), tonumber(d)) > 255 or tonumber(port) > 65535 then
       return "must be HOST:PORT with a numeric address, such as 127.0.0.1:0"
     end
   end
+  if key == "office.currency" and not value:match("^%u%u%u%u?%u?$") then return "must be a currency such as USD" end
   if key == "strategy.list" then return check_strategies(value) end
 end
 
@@ -302,6 +355,7 @@ local function socket_path(data)
 end
 
 local effective, effective_text, source = {}, "", nil
+local given = {} -- key -> where it was given
 
 --- The effective configuration, "section.key" to typed value.
 ---@return table<string, any>
@@ -324,6 +378,14 @@ function config.file() return source end
 function config.get(key)
   assert(by_key[key], key)
   return effective[key]
+end
+
+--- Was a key given by file, environment or command line?
+---@param key string
+---@return boolean
+function config.given(key)
+  assert(by_key[key], key)
+  return given[key] ~= nil
 end
 
 local function render(k, value)
@@ -365,6 +427,7 @@ local function finish(values, origins)
   end
   local data = values["data.dir"]
   values["paper.credentials"] = values["paper.credentials"] or (data .. "/sim/credentials.json")
+  values["vault.key_file"] = values["vault.key_file"] or (data .. "/vault.key")
   values["engine.socket"] = values["engine.socket"] or socket_path(data)
 end
 
@@ -387,7 +450,7 @@ function config.resolve(file, overrides)
   end
   bad = finish(values, origins)
   if bad then return nil, bad end
-  effective, source = values, path
+  effective, source, given = values, path, origins
   local flat = { _shown = shown(values, origins) }
   effective_text = shown(values, {})
   for _, k in ipairs(config.keys) do

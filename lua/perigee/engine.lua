@@ -7,8 +7,8 @@ local clock = require "perigee.clock"
 local codec = require "perigee.venues.match_trader"
 local config = require "perigee.config"
 local basis = require "perigee.feeds.basis"
-local brokers = require "perigee.venues.brokers"
 local commands = require "perigee.commands"
+local contracts = require "perigee.venues.contracts"
 local event = require "perigee.event"
 local exec = require "perigee.exec"
 local exits = require "perigee.exits"
@@ -17,13 +17,19 @@ local json = require "perigee.json"
 local lineup = require "perigee.lineup"
 local ledger = require "perigee.ledger"
 local log = require "perigee.log"
+local memory = require "perigee.memory"
 local orchestrate = require "perigee.orchestrate"
+local pace = require "perigee.plan.pace"
+local policies = require "perigee.orchestrate.policies"
 local process = require "perigee.process"
+local profiles = require "perigee.venues.profiles"
 local quotes = require "perigee.feeds.quotes"
 local reference = require "perigee.feeds.reference"
-local risk = require "perigee.risk"
 local scripts = require "perigee.scripts"
+local signals = require "perigee.signals"
+local state_feed = require "perigee.state_feed"
 local task = require "perigee.task"
+local users = require "perigee.users"
 local wire = require "perigee.wire"
 
 local engine = {}
@@ -32,10 +38,21 @@ local HISTORY = { { "1s", 900 }, { "1m", 500 }, { "5m", 200 }, { "15m", 100 } }
 
 local state = {
   fleet = nil,     -- perigee.Fleet
+  pace = nil,      -- perigee.Pace: how often what is read
+  vault = nil,     -- perigee.Vault
   feed = nil,      -- perigee.Reference
   strategies = {}, -- handles
   quotes = basis.new(),
+  brokers = nil,   -- profiles by name
+  venue = nil,     -- profile of the broker: venue of its instruments
+  watched = {},    -- symbols whose quotes are read, as the venue spells them
+  canonical = {},  -- our names of them
+  policies = nil,  -- perigee.Policies, what becomes of a signal's other accounts
   next_signal = 1,
+  feed_up = false, -- the feed is connected
+  marked_ms = nil, -- market ms of the newest quotes of the broker
+  marked_io = nil, -- io ms of them
+  started_wall_ms = nil,
   stopping = false,
 }
 
@@ -45,18 +62,39 @@ end
 
 -- ---- the broker ----------------------------------------------------------------------------------
 
+local told = {}
+
+-- A traded name that the broker has more than one symbol for: which is traded is said, once.
+local function tell_others(rows, others, symbols)
+  local traded, chosen = {}, {}
+  for _, name in ipairs(symbols) do traded[name] = true end
+  for _, row in ipairs(rows) do chosen[row.canonical] = row.symbol end
+  for _, row in ipairs(others) do
+    if traded[row.canonical] and not told[row.symbol] then
+      told[row.symbol] = true
+      event.emit("notice", { level = "warn", component = "engine", text = ("the broker offers %s as %s and as %s; "
+        .. "the first is traded"):format(row.canonical, chosen[row.canonical], row.symbol) })
+    end
+  end
+end
+
 -- Contract data of everything that is needed: the traded symbols and the pairs that convert to the accounts'
 -- currencies. Only what is new or changed is journalled.
 local function load_instruments(symbols)
   local s, account = state.fleet:pick()
   if not s then return fail("unreachable", "no session is open") end
-  local answer, err = s:read(account, codec.instruments())
+  local answer, err = s:read(account, "balance", codec.instruments())
   if not answer then return nil, err end
   local rows, skipped = codec.read_instruments(answer.body, s.profile.name)
   if not rows then return nil, skipped end
   if skipped > 0 then log.warn("engine", skipped .. " instruments could not be read and were left out") end
+  local others
+  rows, others = contracts.one_of_each(rows, function(name)
+    return (ledger.instrument(s.profile.name, name) or {}).symbol
+  end)
+  tell_others(rows, others, symbols)
   local currencies, wanted = { USD = true }, {}
-  for _, id in ipairs(state.fleet.ids) do
+  for _, id in ipairs(state.fleet:accounts()) do
     local a = ledger.account(id)
     if a then currencies[a.currency] = true end
   end
@@ -64,67 +102,50 @@ local function load_instruments(symbols)
   for _, row in ipairs(rows) do
     if wanted[row.canonical] then currencies[row.quote] = true end
   end
-  local watched, canonical = {}, {}
+  local watched, canonical, kept = {}, {}, {}
   for _, row in ipairs(rows) do
     local converts = row.base and currencies[row.base] and currencies[row.quote]
     if wanted[row.canonical] or converts then
       wanted[row.canonical] = nil
-      event.emit("instrument", row)
+      kept[#kept + 1] = row
       watched[#watched + 1] = row.symbol
       canonical[row.symbol] = row.canonical
     end
+  end
+  for _, fields in ipairs(contracts.replace(s.profile.name, kept, clock.market_ms(), s.profile.hours_offset_minutes)) do
+    event.emit("instrument", fields)
   end
   local missing = next(wanted)
   if missing then return fail("input", ("the broker does not offer %s"):format(missing)) end
   return watched, canonical
 end
 
--- ---- signals -------------------------------------------------------------------------------------
-
-local function limits()
-  return {
-    trading_enabled = config.get("risk.trading_enabled"),
-    max_positions = config.get("risk.max_positions"),
-    max_position_size = config.get("risk.max_position_size"),
-    per_trade = config.get("risk.per_trade"),
-    max_signal_age = config.get("risk.max_signal_age"),
-    margin_share = config.get("risk.margin_share"),
-    deadline_ms = config.get("orders.deadline_ms"),
-  }
+-- Reads the instruments and watches what they need; again when users come whose currencies were not there.
+---@return true|nil, table|nil err
+local function learn_instruments(symbols)
+  local watched, canonical = load_instruments(symbols)
+  if not watched then return nil, canonical end
+  state.watched, state.canonical = watched, canonical
+  return true
 end
 
-local function emit_signal(signal)
-  signal.id = state.next_signal
-  state.next_signal = signal.id + 1
-  event.emit("signal", { signal = signal.id, strategy = signal.strategy, hash = signal.hash, symbol = signal.symbol,
-    action = signal.action, price = signal.price, stop = signal.stop, target = signal.target,
-    confidence = signal.confidence, strength = signal.strength, reason = signal.reason,
-    conditions = signal.conditions, plan = signal.plan })
-end
-
---- A signal's whole way: journal, exits that it causes, risk, fan-out. Runs as a task of its own.
-function engine.on_signal(signal)
-  local told, why = pcall(emit_signal, signal)
-  exits.on_signal(signal) -- a journal that cannot be written must not keep a position open
-  if not told then error(why, 0) end
-  if signal.action == "CLOSE" then return end
-  local now = limits()
-  local age = signal.time_ms and clock.market_ms() - signal.time_ms or math.huge
-  local ok, rule, reason = risk.accepts(signal, age, now, state.stopping or exec.entries_stopped())
-  if not ok then
-    event.emit("signal_refused", { signal = signal.id, rule = rule, reason = reason })
-    return
-  end
-  local report, err = orchestrate.execute(signal, state.fleet:active(), now, state.quotes)
-  if not report then
-    event.emit("signal_refused", { signal = signal.id, rule = tostring(err.code), reason = err.message })
+-- Reads the instruments now and then: sessions close on holidays, contracts change. A task of its own.
+local function keep_instruments(symbols)
+  local period = config.get("poll.instruments_ms")
+  while true do
+    local soon = contracts.doubtful(state.venue, clock.market_ms())
+    if not task.sleep(soon and math.min(60000, period) or period, "market") then return end
+    if state.fleet:pick() then
+      local ok, err = learn_instruments(symbols)
+      if not ok then log.warn("engine", "the instruments could not be read anew: " .. err.message) end
+    end
   end
 end
 
 -- ---- market and strategies -----------------------------------------------------------------------
 
 local function load_strategies(list)
-  scripts.on_signal(engine.on_signal)
+  scripts.on_signal(function(signal) signals.take(state, signal) end)
   scripts.on_stop(function(instance, why)
     log.error("strategy", instance .. " was stopped: " .. why)
     event.emit("notice", { level = "error", component = instance, text = "stopped: " .. why })
@@ -150,7 +171,8 @@ local function check_basis(feed)
   local instrument = s and ledger.instrument(s.profile.name, feed.hello.symbol)
   if not instrument then return end
   local now = math.tointeger(feed.hello.now)
-  local answer, err = s:read(account, codec.candles(instrument.symbol, "1m", now - 10 * 60000, now))
+  local answer, err = s:read(account, "quotes",
+    codec.candles_of(s.profile, instrument.symbol, "1m", now - 10 * 60000, now))
   local rows = answer and codec.read_candles(answer.body)
   if not rows then
     log.warn("engine", "the broker's candles could not be read: " .. tostring(err and err.message))
@@ -183,14 +205,14 @@ end
 -- Runs a task that must not end: one that breaks is told to the operator and started again.
 local function keep_running(name, fn, ...)
   local args = table.pack(...)
-  task.spawn(function()
+  return task.spawn(function()
     while not state.stopping do
       local ok, why = xpcall(fn, debug.traceback, table.unpack(args, 1, args.n))
       if ok then return end
       log.error(name, why)
       event.emit("notice", { level = "error", component = name,
         text = why:match("^[^\n]*") .. "; it is started again" })
-      task.sleep(1000, "io")
+      if not task.sleep(1000, "io") then return end
     end
   end)
 end
@@ -224,6 +246,7 @@ local function settle_everything(limit_ms)
 end
 
 local function leave(reason, code)
+  if state.vault then users.save(state.vault) end
   event.emit("engine_stopped", { reason = reason, exit_code = code })
   event.commit()
   local until_ms = clock.io_ms() + 1000
@@ -311,7 +334,9 @@ local function run_feed(feed, url)
   keep_running("feed", function()
     while feed do
       event.emit("feed", { source = "reference", state = "connected", detail = feed.hello.source })
+      state.feed_up = true
       local _, err = feed:run(on_end)
+      state.feed_up = false
       if state.stopping or feed.ended or (err and err.code == "cancelled") then return end
       event.emit("feed", { source = "reference", state = "lost", detail = err and err.message })
       feed:close()
@@ -347,88 +372,124 @@ local function connect_feed(address)
   local feed, err = insist(function() return reference.connect(url) end)
   if not feed then return fail("unreachable", ("the reference feed at %s: %s"):format(address, err.message)) end
   feed:set_clock()
-  state.feed = feed
+  state.feed, state.feed_up = feed, true
   event.emit("engine_started", { version = process.version(), mode = "paper", pid = process.pid(),
     clock = clock.mode(), config_hash = config.hash() })
   return feed, url
 end
 
-local function open_fleet(profile, address)
-  local err
-  state.fleet, err = fleet.new { profile = profile, origin = "http://" .. address,
-    credentials = config.get("paper.credentials"), answer_timeout_ms = config.get("orders.answer_timeout_ms"),
-    periods = { positions = config.get("poll.positions_ms"), idle = config.get("poll.idle_ms"),
-      balance = config.get("poll.balance_ms") },
-    spawn = keep_running }
-  if not state.fleet then return nil, err end
+local function open_fleet(profile, address, symbols)
+  local records, err = state.vault:records()
+  if not records then return nil, err end
+  state.pace = pace.new(profile)
+  state.fleet = fleet.new { profile = profile, origin = "http://" .. address, users = records,
+    answer_timeout_ms = config.get("orders.answer_timeout_ms"),
+    periods = state.pace.periods,
+    spawn = keep_running, on_joined = function() learn_instruments(symbols) end,
+    saved = function(id) return state.vault:tokens(id) end,
+    logins_at_once = config.get("sessions.logins_at_once"),
+    logins_per_minute = config.get("sessions.logins_per_minute"),
+    logins_per_hour = config.get("sessions.logins_per_hour"),
+    on_tokens = function(user)
+      state.vault:tokens_changed(user.id, function() return user.session:tokens() end)
+    end }
   return insist(function() return state.fleet:open() end)
 end
 
--- Instruments, quotes, history, and what is open: all that must be known before the first signal.
+local function observe(fresh)
+  for _, name in ipairs(fresh) do state.quotes:observe(state.venue, name) end
+end
+
+-- Quotes, history, and what is open: with the instruments all that must be known before the first signal.
 local function learn(feed, symbols)
-  local canonical
-  local watched, err = insist(function()
-    local list, names = load_instruments(symbols)
-    canonical = names
-    return list, names
-  end)
-  if not watched then return nil, err end
-  local ok
+  local ok, err = insist(function() return learn_instruments(symbols) end)
+  if not ok then return nil, err end
   ok, err = insist(function()
     local s, account = state.fleet:pick()
     if not s then return fail("unreachable", "no session is open") end
-    return quotes.read(s, account, watched, canonical)
+    return quotes.read(s, account, state.watched, state.canonical)
   end)
   if not ok then return nil, err end
+  observe(ok)
   for _, item in ipairs(HISTORY) do
     ok, err = feed:warm(item[1], item[2])
     if not ok then return nil, err end
   end
   journal_bars(feed)
   check_basis(feed)
-  ok, err = insist(function() return state.fleet:read() end)
-  if not ok then return nil, err end
-  return watched, canonical
+  return insist(function() return state.fleet:read() end)
 end
 
 local function sweep_exits()
   while task.sleep(1000, "market") do exits.sweep() end
 end
 
-local function run_tasks(feed, url, watched, canonical, symbols, broker)
+local function on_marked(fresh)
+  state.marked_ms, state.marked_io = clock.market_ms(), clock.io_ms()
+  observe(fresh)
+  exits.sweep()
+end
+
+local function run_tasks(feed, url, symbols)
   state.fleet:run()
+  keep_running("plan", state.pace.run, state.pace, state.fleet)
   keep_running("exits", sweep_exits)
-  keep_running("quotes", quotes.run, { pick = function() return state.fleet:pick() end, symbols = watched,
-    canonical = canonical, rotate = function() state.fleet:rotate() end, period = config.get("poll.quotes_ms"),
-    on_marked = function()
-      for _, name in ipairs(symbols) do state.quotes:observe(broker, name) end
-      exits.sweep()
-    end })
+  keep_running("quotes", quotes.run, { pick = function() return state.fleet:pick() end,
+    symbols = function() return state.watched, state.canonical end, rotate = function() state.fleet:rotate() end,
+    period = function() return state.pace.periods.quotes end, on_marked = on_marked })
+  keep_running("instruments", keep_instruments, symbols)
+  keep_running("state", state_feed.run, state)
+  keep_running("vault", users.keep, state.vault)
   run_feed(feed, url)
 end
 
+-- What an operator stopped stays stopped, over a restart too, until somebody lets entries in again.
+local function remember_stop()
+  if memory.get("entries_stopped") == "true" then
+    exec.stop_entries(true)
+    log.warn("engine", "entries were stopped by an operator and stay so until stop_entries with on=false")
+  end
+end
+
+local EDGE_PAUSE = 15000 -- a close that the edge refuses stays wanted, and knocks so seldom
+
+-- What an answer to a write means for its order, and for the user whose order it was. The user is told in a task of
+-- its own: the order's verdict is journalled first.
+local function decode(broker, order, answer)
+  local verdict = codec.decode(state.brokers[broker], order, answer)
+  if verdict.code == "edge_block" then
+    local o, op = ledger.order(order.id), order.op
+    verdict.retry_after_ms = EDGE_PAUSE
+    if o then task.spawn(function() state.fleet:edge_refused(o.account, "a write (" .. op .. ")") end) end
+  end
+  return verdict
+end
+
 local function start_trading(list, address)
-  exec.codec { encode = function(broker, order) return codec.encode(brokers[broker], order) end,
-    decode = function(broker, order, answer) return codec.decode(brokers[broker], order, answer) end }
-  orchestrate.guard(limits())
-  state.next_signal = ledger.last_ids().signal + 1
+  local known = state.brokers
+  exec.codec { steady = true, encode = function(broker, order) return codec.encode(known[broker], order) end,
+    decode = decode }
+  orchestrate.guard(signals.limits())
+  signals.begin(state)
+  remember_stop()
+  state.venue = known.paper.name
   local feed, url = connect_feed(address)
   if not feed then return nil, url end
-  local ok, err = open_fleet(brokers.paper, address)
-  if not ok then return nil, err end
   local symbols = symbols_of(list)
+  local ok, err = open_fleet(known.paper, address, symbols)
+  if not ok then return nil, err end
   for _, symbol in ipairs(symbols) do
     if symbol ~= feed.hello.symbol then
       return fail("input", ("the reference feed carries %s; no strategy can trade %s"):format(feed.hello.symbol,
         symbol))
     end
   end
-  local watched, canonical = learn(feed, symbols)
-  if not watched then return nil, canonical end
+  ok, err = learn(feed, symbols)
+  if not ok then return nil, err end
   ok, err = load_strategies(list)
   if not ok then return nil, err end
-  ready(feed, brokers.paper.name)
-  run_tasks(feed, url, watched, canonical, symbols, brokers.paper.name)
+  ready(feed, state.venue)
+  run_tasks(feed, url, symbols)
   return true
 end
 
@@ -438,11 +499,18 @@ function engine.start()
   if not address then
     return fail("usage", "the engine needs a broker: give --broker HOST:PORT, or use perigee run")
   end
+  state.started_wall_ms = clock.wall_ms()
   if config.get("engine.supervised") then watch_supervisor() end
   commands.register(state, engine)
   local list = lineup.list()
   local ok, err = lineup.check(list)
   if not ok then return nil, err end
+  state.policies, err = policies.read()
+  if not state.policies then return nil, err end
+  state.brokers, err = profiles.all()
+  if not state.brokers then return nil, err end
+  state.vault, err = users.open(state.brokers.paper.name)
+  if not state.vault then return nil, err end
   return start_trading(list, address)
 end
 

@@ -29,6 +29,13 @@ local function close(position, reason)
   return ok and 1 or 0
 end
 
+-- An entry that is no position yet: what it becomes is closed.
+local function close_entry(order, reason)
+  local ok, err = exec.close_order(order.id, reason)
+  if not ok then log.warn("exits", ("%s order %d: %s"):format(order.account, order.id, err.message)) end
+  return ok and 1 or 0
+end
+
 --- Closes every position of ours that is overdue. Called each second and on each quote.
 ---@return integer count
 function exits.sweep()
@@ -41,7 +48,7 @@ function exits.sweep()
   return count
 end
 
---- Closes what a signal speaks against.
+--- Closes what a signal speaks against, and what entries on their way become.
 ---@return integer count
 function exits.on_signal(signal)
   local count = 0
@@ -49,6 +56,11 @@ function exits.on_signal(signal)
     if position.ours and not position.closing and position.canonical == signal.symbol
       and exits.opposes(signal.action, position.side) then
       count = count + close(position, "opposite")
+    end
+  end
+  for _, order in ipairs(ledger.entries()) do
+    if not order.closing and order.canonical == signal.symbol and exits.opposes(signal.action, order.side) then
+      count = count + close_entry(order, "opposite")
     end
   end
   return count
@@ -60,6 +72,9 @@ function exits.all(reason)
   local count = 0
   for _, position in ipairs(ledger.positions()) do
     if position.ours and not position.closing then count = count + close(position, reason) end
+  end
+  for _, order in ipairs(ledger.entries()) do
+    if not order.closing then count = count + close_entry(order, reason) end
   end
   return count
 end

@@ -207,4 +207,39 @@ function task.timeout(ms, fn, ...)
   return table.unpack(result, 1, result.n)
 end
 
+--- Runs fn(...) as the task owner[field], one at a time: who calls while it runs waits for the same one. It goes on
+--- when a caller that waits for it is cancelled. After it has ended in order the field is nil.
+---@param owner table
+---@param field string
+---@param fn function
+---@param ... any arguments of fn, when it does not run yet
+---@return boolean|nil finished as of Task:join
+---@return any ... what fn returned, or the error
+function task.shared(owner, field, fn, ...)
+  local running = owner[field]
+  if not running or running:done() then
+    local args = table.pack(...)
+    running = core.spawn(function()
+      local results = table.pack(fn(table.unpack(args, 1, args.n)))
+      owner[field] = nil
+      return table.unpack(results, 1, results.n)
+    end)
+    owner[field] = running
+  end
+  local joined = table.pack(running:join())
+  if owner[field] == running and running:done() then owner[field] = nil end -- it raised, or never began
+  return table.unpack(joined, 1, joined.n)
+end
+
+--- Cancels the task owner[field] and waits until it has ended; nothing when there is none.
+---@param owner table
+---@param field string
+function task.finish(owner, field)
+  local running = owner[field]
+  if running and not running:done() then
+    running:cancel()
+    running:join()
+  end
+end
+
 return task

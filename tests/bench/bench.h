@@ -19,7 +19,7 @@
 
 #include "base/err.h"
 
-#define BENCH_FIGURES 64
+#define BENCH_FIGURES 192
 
 struct bench {
     const char *json; /* --json FILE; NULL: none */
@@ -56,6 +56,18 @@ static inline int64_t bench_ns(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Resident memory of this process. */
+static inline long bench_rss_kib(void)
+{
+    long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (!f || fscanf(f, "%*d %ld", &pages) != 1)
+        pages = 0;
+    if (f)
+        fclose(f);
+    return pages * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
 /* ---- samples ---- */

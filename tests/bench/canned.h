@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * Both ends of the bare exchange. The canned broker: a process of its own, one epoll loop, which
- * answers each POST on a kept-alive connection with the same 200 and an order id of its own. The
- * limit: an epoll client that writes the same bytes on warm connections and waits for the answers;
- * nothing that a trader needs can be faster on this machine.
+ * answers each POST on a kept-alive connection with the same 200 and an order id of its own, at
+ * once or after a fixed time, plain or over TLS. The limit: an epoll client that writes the same
+ * bytes on warm connections and waits for the answers; nothing that a trader needs can be faster on
+ * this machine.
  */
 #ifndef PERIGEE_TESTS_CANNED_H
 #define PERIGEE_TESTS_CANNED_H
@@ -21,9 +22,11 @@
 #include <sys/wait.h>
 
 #include "bench.h"
+#include "canned_tls.h"
 
 #define CANNED_BUFFER 8192
 #define CANNED_EVENTS 256
+#define CANNED_WAITING 4096 /* answers that wait for their time */
 
 /* What the broker tells its parent. */
 struct canned_seen {
@@ -34,11 +37,14 @@ struct canned_seen {
 struct canned {
     pid_t pid;
     uint16_t port;
-    size_t answer_size; /* every answer has the same */
+    long delay_ms;       /* before each answer; set before canned_start */
+    struct tls_pair tls; /* folder "": plain; tls_pair_make before canned_start */
+    size_t answer_size;  /* every answer has the same */
     struct canned_seen *seen;
 };
 
 struct canned_conn {
+    SSL *ssl; /* NULL: plain */
     size_t have;
     char bytes[CANNED_BUFFER];
 };
@@ -75,6 +81,13 @@ struct canned_broker {
     struct canned_conn **conns; /* by descriptor */
     size_t limit;               /* of descriptors */
     int epoll, listener;
+    SSL_CTX *tls; /* NULL: plain */
+    int64_t delay_ns;
+    struct {
+        int64_t due_ns;
+        int fd;
+    } waiting[CANNED_WAITING]; /* a ring: all wait equally long */
+    size_t first, count;
     uint64_t next_id;
     char answer[512];
     size_t answer_size;
@@ -91,6 +104,8 @@ static inline void canned_accept(struct canned_broker *b)
     int one = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     b->conns[fd] = c;
+    if (b->tls)
+        c->ssl = tls_on(b->tls, fd, false);
     struct epoll_event ev = {.events = EPOLLIN, .data.fd = fd};
     epoll_ctl(b->epoll, EPOLL_CTL_ADD, fd, &ev);
 }
@@ -101,21 +116,49 @@ static inline void canned_send(struct canned_broker *b, int fd)
     uint64_t id = b->next_id++;
     for (int k = CANNED_DIGITS - 1; k >= 0; k--, id /= 10)
         digits[k] = (char)('0' + id % 10);
-    if (send(fd, b->answer, b->answer_size, MSG_NOSIGNAL) != (ssize_t)b->answer_size)
+    if (tls_send(b->conns[fd]->ssl, fd, b->answer, b->answer_size) != (ssize_t)b->answer_size)
         bench_die("the canned broker could not answer");
 }
 
-static inline void canned_serve(struct canned_broker *b, int fd)
+static inline void canned_answer_later(struct canned_broker *b, int fd)
+{
+    if (b->delay_ns == 0) {
+        canned_send(b, fd);
+        return;
+    }
+    if (b->count == CANNED_WAITING)
+        bench_die("too many answers wait");
+    size_t at = (b->first + b->count++) % CANNED_WAITING;
+    b->waiting[at].due_ns = bench_ns() + b->delay_ns;
+    b->waiting[at].fd = fd;
+}
+
+/* Sends what is due; ms until the next one is, -1: none. */
+static inline int canned_due(struct canned_broker *b)
+{
+    int64_t now = bench_ns();
+    while (b->count > 0 && b->waiting[b->first].due_ns <= now) {
+        int fd = b->waiting[b->first].fd;
+        b->first = (b->first + 1) % CANNED_WAITING;
+        b->count--;
+        if (b->conns[fd])
+            canned_send(b, fd);
+    }
+    return b->count == 0 ? -1 : (int)((b->waiting[b->first].due_ns - now + 999999) / 1000000);
+}
+
+static inline bool canned_read(struct canned_broker *b, int fd)
 {
     struct canned_conn *c = b->conns[fd];
-    ssize_t n = recv(fd, c->bytes + c->have, sizeof c->bytes - c->have, 0);
+    ssize_t n = tls_recv(c->ssl, fd, c->bytes + c->have, sizeof c->bytes - c->have);
     if (n < 0 && errno == EAGAIN)
-        return;
+        return false;
     if (n <= 0) {
+        SSL_free(c->ssl);
         free(c);
         b->conns[fd] = NULL;
         close(fd);
-        return;
+        return false;
     }
     c->have += (size_t)n;
     for (size_t whole; (whole = canned_request(c->bytes, c->have)) > 0;) {
@@ -123,16 +166,32 @@ static inline void canned_serve(struct canned_broker *b, int fd)
             memcpy(b->seen->request, c->bytes, whole);
             b->seen->request_size = whole;
         }
-        canned_send(b, fd);
+        canned_answer_later(b, fd);
         c->have -= whole;
         memmove(c->bytes, c->bytes + whole, c->have);
     }
+    return true;
 }
 
-static inline void canned_run(int listener, struct canned_seen *seen) __attribute__((noreturn));
-static inline void canned_run(int listener, struct canned_seen *seen)
+static inline void canned_serve(struct canned_broker *b, int fd)
 {
-    struct canned_broker b = {.seen = seen, .listener = listener, .limit = 16384, .next_id = 1};
+    if (!b->conns[fd]->ssl)
+        (void)canned_read(b, fd);
+    else
+        while (canned_read(b, fd)) /* TLS holds bytes that epoll does not show */
+            continue;
+}
+
+static inline void canned_run(int listener, const struct canned *as) __attribute__((noreturn));
+static inline void canned_run(int listener, const struct canned *as)
+{
+    static struct canned_broker b;
+    b = (struct canned_broker){.seen = as->seen,
+                               .listener = listener,
+                               .limit = 16384,
+                               .next_id = 1,
+                               .delay_ns = as->delay_ms * INT64_C(1000000),
+                               .tls = tls_server(&as->tls)};
     struct rlimit files;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
@@ -147,7 +206,7 @@ static inline void canned_run(int listener, struct canned_seen *seen)
         bench_die("the canned broker cannot start");
     for (;;) {
         struct epoll_event got[CANNED_EVENTS];
-        int n = epoll_wait(b.epoll, got, CANNED_EVENTS, -1);
+        int n = epoll_wait(b.epoll, got, CANNED_EVENTS, canned_due(&b));
         for (int k = 0; k < n; k++) {
             if (got[k].data.fd == listener)
                 canned_accept(&b);
@@ -175,7 +234,7 @@ static inline void canned_start(struct canned *c)
     if (c->pid < 0)
         bench_die("cannot fork");
     if (c->pid == 0)
-        canned_run(fd, c->seen);
+        canned_run(fd, c);
     close(fd);
 }
 
@@ -191,8 +250,10 @@ static inline void canned_stop(struct canned *c)
 struct limit {
     const struct canned *broker;
     int epoll;
-    int *fds;    /* owned */
-    size_t *got; /* owned: bytes of the answer, by connection */
+    int *fds;     /* owned */
+    SSL_CTX *tls; /* NULL: plain */
+    SSL **ssls;   /* owned */
+    size_t *got;  /* owned: bytes of the answer, by connection */
     size_t count;
 };
 
@@ -204,13 +265,17 @@ static inline void limit_open(struct limit *l, const struct canned *broker, size
     *l = (struct limit){.broker = broker, .epoll = epoll_create1(0), .count = count};
     l->fds = calloc(count, sizeof *l->fds);
     l->got = calloc(count, sizeof *l->got);
-    if (!l->fds || !l->got || l->epoll < 0)
+    l->ssls = calloc(count, sizeof *l->ssls);
+    l->tls = tls_client(&broker->tls);
+    if (!l->fds || !l->got || !l->ssls || l->epoll < 0)
         bench_die("out of memory");
     for (size_t k = 0; k < count; k++) {
         int one = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
         if (fd < 0 || connect(fd, (struct sockaddr *)&at, sizeof at) != 0)
             bench_die("cannot connect to the canned broker");
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        if (l->tls && SSL_do_handshake(l->ssls[k] = tls_on(l->tls, fd, true)) != 1)
+            bench_die("the limit client could not begin TLS");
         fcntl(fd, F_SETFL, O_NONBLOCK);
         struct epoll_event ev = {.events = EPOLLIN, .data.u64 = k};
         epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &ev);
@@ -227,14 +292,16 @@ static inline int64_t limit_round(struct limit *l)
     int64_t begun = bench_ns();
     for (size_t k = 0; k < l->count; k++) {
         l->got[k] = 0;
-        if (send(l->fds[k], l->broker->seen->request, size, MSG_NOSIGNAL) != (ssize_t)size)
+        if (tls_send(l->ssls[k], l->fds[k], l->broker->seen->request, size) != (ssize_t)size)
             bench_die("the limit client could not send");
     }
     while (left > 0) {
         int n = epoll_wait(l->epoll, got, CANNED_EVENTS, -1);
         for (int i = 0; i < n; i++) {
             size_t k = got[i].data.u64;
-            ssize_t r = recv(l->fds[k], sink, sizeof sink, 0);
+            ssize_t r = tls_recv(l->ssls[k], l->fds[k], sink, sizeof sink);
+            if (r < 0 && errno == EAGAIN)
+                continue; /* a ticket of TLS */
             if (r <= 0)
                 bench_die("the limit client lost a connection");
             l->got[k] += (size_t)r;
@@ -246,9 +313,13 @@ static inline int64_t limit_round(struct limit *l)
 
 static inline void limit_close(struct limit *l)
 {
-    for (size_t k = 0; k < l->count; k++)
+    for (size_t k = 0; k < l->count; k++) {
+        SSL_free(l->ssls[k]);
         close(l->fds[k]);
+    }
+    SSL_CTX_free(l->tls);
     close(l->epoll);
+    free(l->ssls);
     free(l->fds);
     free(l->got);
 }

@@ -20,15 +20,17 @@ local quotes = basis.new()
 local limits = { trading_enabled = true, max_positions = 3, per_trade = 0.01, max_signal_age = 5, margin_share = 0.5,
   deadline_ms = 5000 }
 
-exec.codec { encode = function(broker, order) return codec.encode(brokers[broker], order) end,
+exec.codec { steady = true, encode = function(broker, order) return codec.encode(brokers[broker], order) end,
   decode = function(broker, order, answer) return codec.decode(brokers[broker], order, answer) end }
 
 --- For batches that C made: the check of orchestrate.guard, with a loss at the stop that is given.
 function policy.guard_sized()
+  local a = {}
   exec.risk(function(leg)
     local equity, bound, exposure, paused = ledger.standing(leg.account)
-    return risk.check(leg, { paused = paused, exposure = exposure, risk_money = 100, margin = 100, equity = equity,
-      free_margin = bound and equity - bound }, limits)
+    a.paused, a.exposure, a.risk_money, a.margin = paused, exposure, 100, 100
+    a.equity, a.free_margin = equity, bound and equity - bound or nil
+    return risk.check(leg, a, limits)
   end)
   process.stop("done", 0)
 end

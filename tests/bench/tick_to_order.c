@@ -83,7 +83,7 @@ static void quote(struct world *w, double bid)
 int main(int argc, char **argv)
 {
     struct bench b;
-    struct canned broker;
+    struct canned broker = {0};
     struct tap tap = {0};
     struct world w = {.tap = &tap_ops, .tap_ctx = &tap};
     struct samples sending = {0}, written = {0};

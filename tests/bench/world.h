@@ -25,12 +25,13 @@ struct world {
     struct transport_curl *transport;
     struct remote *remote;
     struct exec *exec;
-    char dir[64];    /* temporary */
-    size_t accounts; /* ledger indexes 0.. */
-    int instrument;  /* ledger index */
-    int symbol;      /* market index */
-    uint64_t told;   /* events that the subscriber was shown */
-    int64_t sent_ns; /* when the newest order_sent was emitted */
+    char dir[64];     /* temporary */
+    size_t accounts;  /* ledger indexes 0.. */
+    int instrument;   /* ledger index */
+    int symbol;       /* market index */
+    long account_kib; /* that the accounts and their connections took */
+    uint64_t told;    /* events that the subscriber was shown */
+    int64_t sent_ns;  /* when the newest order_sent was emitted */
     /* Set before world_open: what goes between lane and libcurl; NULL: nothing. */
     const struct transport_ops *tap;
     void *tap_ctx;
@@ -123,12 +124,13 @@ static inline void world_account(struct world *w, size_t k)
     world_emit(w, &ev);
 }
 
-static inline void world_open_exec(struct world *w)
+static inline void world_open_exec(struct world *w, const char *ca_file)
 {
     struct process *p = &w->process;
     struct err e = {0};
     struct codec_ops codec = host_codec(p->host);
-    if (!(w->market = market_new(&e)) || !(w->transport = transport_curl_new(&p->loop, NULL, &e)) ||
+    if (!(w->market = market_new(&e)) ||
+        !(w->transport = transport_curl_new(&p->loop, ca_file, &e)) ||
         !(w->remote = remote_new(&p->loop, p->log, w->tap ? w->tap : &transport_curl_ops,
                                  w->tap ? w->tap_ctx : w->transport, &codec, &e)))
         bench_die("%s", e.message);
@@ -158,7 +160,8 @@ static inline void world_connect(struct world *w, const struct canned *broker)
     struct err e = {0};
     memset(token, 'x', sizeof token - 1);
     token[sizeof token - 1] = '\0';
-    snprintf(origin, sizeof origin, "http://127.0.0.1:%u", broker->port);
+    snprintf(origin, sizeof origin, "http%s://127.0.0.1:%u", broker->tls.folder[0] ? "s" : "",
+             broker->port);
     snprintf(headers, sizeof headers,
              "User-Agent: Mozilla/5.0 (X11; Linux x86_64) perigee\r\n"
              "Auth-trading-api: %s\r\nCookie: co-auth=%s\r\n",
@@ -206,13 +209,17 @@ static inline void world_open(struct world *w, const struct canned *broker, size
     bench_check(process_init(&w->process, &options, &e), &e);
     world_open_journal(w);
     world_instrument(w);
+    long before = bench_rss_kib();
     for (size_t k = 0; k < accounts; k++)
         world_account(w, k);
-    world_open_exec(w);
+    w->account_kib = bench_rss_kib() - before;
+    world_open_exec(w, broker->tls.folder[0] ? broker->tls.cert : NULL);
     world_quote(w);
     snprintf(policy, sizeof policy, "%s/tests/bench/policy.lua", process_home());
     bench_check(host_run_file(w->process.host, policy, 0, NULL, NULL, &e), &e);
+    before = bench_rss_kib();
     world_connect(w, broker);
+    w->account_kib += bench_rss_kib() - before;
 }
 
 static inline void world_close(struct world *w)

@@ -396,6 +396,15 @@ static inline void w_history(struct world *w, int account, int64_t begun,
     w->observing = false;
 }
 
+static inline void w_orders(struct world *w, int account, int64_t begun,
+                            const struct seen_order *rows, size_t n)
+{
+    struct err e;
+    w->observing = true;
+    assert_int_equal(exec_observe_orders(w->exec, account, begun, rows, n, &e), 0);
+    w->observing = false;
+}
+
 static inline unsigned w_needs(struct world *w, int account)
 {
     return exec_needs(w->exec, account, NULL);
@@ -444,6 +453,7 @@ static inline struct seen_close w_closed(const struct seen_position *p, const ch
 /* Nothing is asked for any more: the reads at the start are done with empty lists. */
 static inline void w_quiet(struct world *w, int account)
 {
+    w_orders(w, account, w_now(w), NULL, 0);
     w_list(w, account, w_now(w), NULL, 0);
     w_history(w, account, w_now(w), NULL, 0);
     assert_int_equal(exec_observe_balance(w->exec, account, w_dec("1000"), w_dec("1000"),
@@ -467,6 +477,24 @@ static inline uint64_t w_open(struct world *w, const char *id, struct seen_posit
     batch_free(b);
     w_turn(w);
     return order;
+}
+
+/* Each close on its way is accepted. */
+static inline void w_end_closes(struct world *w)
+{
+    w_turn(w);
+    for (size_t k = 0; k < w->call_count; k++)
+        if (w->calls[k].call != NULL && w->calls[k].order.op == ORDER_CLOSE)
+            w_answer(w, k, VERDICT_ACCEPTED, NULL, NULL);
+}
+
+static inline bool w_close_sent(const struct world *w, const char *position)
+{
+    for (size_t k = 0; k < w->call_count; k++)
+        if (w->calls[k].order.op == ORDER_CLOSE &&
+            strcmp(w->calls[k].order.position, position) == 0)
+            return true;
+    return false;
 }
 
 #define w_said(w, kind, text) assert_non_null(strstr((w)->last[EVENT_KIND_##kind], text))

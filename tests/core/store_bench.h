@@ -81,7 +81,8 @@ static inline struct journal *open_at(const char *folder, size_t segment_size,
 {
     struct journal *j;
     struct err e = {0, ""};
-    struct journal_config config = {folder, segment_size, JOURNAL_SYNC_OFF};
+    struct journal_config config = {
+        .folder = folder, .segment_size = segment_size, .sync = JOURNAL_SYNC_OFF};
     if (journal_open(&j, &config, NULL, NULL, report, &e) != 0)
         fail_msg("%s", e.message);
     return j;

@@ -162,13 +162,52 @@ static void test_secure(void **state)
     assert_int_equal(rng_secure(a, 0), 0);
 }
 
+/* The bytes are part of what replays: a change of them changes every recorded run. */
+static void test_bytes(void **state)
+{
+    (void)state;
+    struct rng r, same;
+    unsigned char a[19], b[19];
+    rng_seed(&r, 5);
+    same = r;
+    uint64_t first = rng_next(&same), second = rng_next(&same), third = rng_next(&same);
+    rng_bytes(&r, a, sizeof a);
+    for (unsigned i = 0; i < 8; i++) {
+        assert_int_equal(a[i], (unsigned char)(first >> (8 * i)));
+        assert_int_equal(a[8 + i], (unsigned char)(second >> (8 * i)));
+    }
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(a[16 + i], (unsigned char)(third >> (8 * i)));
+    assert_memory_equal(&r, &same, sizeof r); /* whole words are used up */
+    rng_bytes(&r, a, 0);
+    assert_memory_equal(&r, &same, sizeof r);
+    rng_seed(&r, 5);
+    assert_int_equal(rng_secret(&r, b, sizeof b), 0);
+    assert_memory_equal(a, b, sizeof a);
+}
+
+static void test_secret_without_replay_is_the_kernels(void **state)
+{
+    (void)state;
+    unsigned char a[64] = {0}, b[64] = {0};
+    assert_int_equal(rng_secret(NULL, a, sizeof a), 0);
+    assert_int_equal(rng_secret(NULL, b, sizeof b), 0);
+    assert_memory_not_equal(a, b, sizeof a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_known),     cmocka_unit_test(test_streams),
-        cmocka_unit_test(test_range),     cmocka_unit_test(test_uniform),
-        cmocka_unit_test(test_normal),    cmocka_unit_test(test_exponential),
-        cmocka_unit_test(test_logarithm), cmocka_unit_test(test_secure),
+        cmocka_unit_test(test_known),
+        cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_range),
+        cmocka_unit_test(test_uniform),
+        cmocka_unit_test(test_normal),
+        cmocka_unit_test(test_exponential),
+        cmocka_unit_test(test_logarithm),
+        cmocka_unit_test(test_secure),
+        cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_secret_without_replay_is_the_kernels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

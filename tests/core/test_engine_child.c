@@ -123,10 +123,32 @@ static void test_long_line(void **state)
                      "end)\n");
 }
 
+/* Names of env replace and add; the rest is this process's. Both outputs come in order. */
+static void test_environment_folder_and_errors(void **state)
+{
+    setenv("CHILD_KEPT", "kept", 1);
+    setenv("CHILD_OLD", "old", 1);
+    run(*state, TASK "body(function()\n"
+                     "  local c <close> = assert(child.spawn { file = '/bin/sh', cwd = '/usr', "
+                     "stderr_lines = true,\n"
+                     "    env = { CHILD_OLD = 'a=b', CHILD_NEW = '' }, args = { '-c',\n"
+                     "    [[echo $CHILD_KEPT; echo $CHILD_OLD >&2; echo ${CHILD_NEW-unset}.; pwd "
+                     ">&2; echo end]] } })\n"
+                     "  for _, line in ipairs { 'kept', 'a=b', '.', '/usr', 'end' } do\n"
+                     "    local got = assert(c:line()) assert(got == line, got)\n"
+                     "  end\n"
+                     "  assert(not c:line() and c:wait() == 0)\n"
+                     "  local none, e = child.spawn { file = '/bin/sh', cwd = '/no/such/folder', "
+                     "stderr_lines = true }\n"
+                     "  assert(not none and e.code == 'failed')\n"
+                     "  assert(not pcall(child.spawn, { file = '/bin/sh', env = { 'x' } }))\n"
+                     "end)\n");
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {T(test_closed_while_waited_for), T(test_much_output),
-                                       T(test_long_line)};
+                                       T(test_long_line), T(test_environment_folder_and_errors)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

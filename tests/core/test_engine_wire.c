@@ -33,6 +33,7 @@ struct world {
     bool opened, closed;
     unsigned events;
     char reply[200];
+    char states[200]; /* payloads, a space after each */
 };
 
 static void *lua_memory(void *ud, void *block, size_t old_size, size_t new_size)
@@ -102,6 +103,10 @@ static void on_frame(void *arg, struct sock_conn *c, uint8_t type, const void *p
         w->events++;
     else if (type == WIRE_REPLY)
         snprintf(w->reply, sizeof w->reply, "%.*s", (int)n, (const char *)p);
+    else if (type == WIRE_STATE && n > sizeof w->states)
+        strcat(w->states, "large ");
+    else if (type == WIRE_STATE && n < sizeof w->states - strlen(w->states) - 1)
+        snprintf(w->states + strlen(w->states), n + 2, "%.*s ", (int)n, (const char *)p);
 }
 
 static void on_closed(void *arg, struct sock_conn *c, int error)
@@ -192,9 +197,107 @@ static void test_every_command_is_answered(void **state)
     assert_true(w->closed);
 }
 
+static void lua(struct world *w, const char *code)
+{
+    if (luaL_dostring(w->host->L, code))
+        fail_msg("%s", lua_tostring(w->host->L, -1));
+}
+
+/* Everything that is on its way arrives before the answer of a command. */
+static void settle(struct world *w, struct sock_conn *c)
+{
+    lua(w, "local wire = require 'perigee.wire'\n"
+           "wire.on_command(function(id) wire.reply(id, 'settled') end)\n");
+    assert_int_equal(sock_send(c, WIRE_COMMAND, "{}", 2), 0);
+    wait_reply(w);
+    assert_string_equal(w->reply, "settled");
+}
+
+static void subscribe(struct world *w, struct sock_conn *c)
+{
+    uint64_t from = htole64(1);
+    assert_int_equal(sock_send(c, WIRE_SUBSCRIBE, &from, sizeof from), 0);
+    settle(w, c);
+}
+
+static void close_client(struct world *w, struct sock_conn *c)
+{
+    sock_close(c);
+    w->closed = w->opened = false;
+    for (int i = 0; i < TURNS && !w->closed; i++)
+        loop_run_once(&w->loop, false);
+    assert_true(w->closed);
+}
+
+static void test_states(void **state)
+{
+    struct world *w = *state;
+    struct sock_conn *c = client_open(w);
+    lua(w, "require 'perigee.wire'.state('a', 'unheard')");
+    settle(w, c);
+    assert_string_equal(w->states, ""); /* it has not subscribed */
+    subscribe(w, c);
+    assert_string_equal(w->states, "unheard ");
+    /* One that does not fit into the socket: what comes meanwhile waits, only the newest of each.
+     */
+    lua(w, "local wire = require 'perigee.wire'\n"
+           "wire.state('large', ('x'):rep(4 << 20))\n"
+           "wire.state('a', '1') wire.state('b', '2') wire.state('a', '3') wire.state('a', '3')\n");
+    settle(w, c);
+    settle(w, c);
+    assert_string_equal(w->states, "unheard large 3 2 ");
+    lua(w, "require 'perigee.wire'.state('a', '3')");
+    settle(w, c);
+    assert_string_equal(w->states, "unheard large 3 2 "); /* nothing is new */
+    close_client(w, c);
+    /* Nobody listens: what was kept is forgotten, for it would be old. */
+    w->states[0] = '\0';
+    c = client_open(w);
+    subscribe(w, c);
+    assert_string_equal(w->states, "");
+    lua(w, "local wire = require 'perigee.wire'\n"
+           "assert(wire.subscribers() == 1 and wire.listeners() == 1)\n"
+           "assert(not pcall(wire.state, ('x'):rep(32), ''))\n"
+           "for i = 1, 29 do wire.state('kind' .. i, '') end\n"
+           "assert(not pcall(wire.state, 'one too many', ''))\n");
+    close_client(w, c);
+}
+
+/* One that wants events only gets no state, and keeps none alive. */
+static void test_events_only(void **state)
+{
+    struct world *w = *state;
+    struct sock_conn *c = client_open(w);
+    unsigned char frame[10] = {1, 0, 0, 0, 0, 0, 0, 0, WIRE_EVENTS_ONLY, 0};
+    assert_int_equal(sock_send(c, WIRE_SUBSCRIBE, frame, 9), 0);
+    settle(w, c);
+    lua(w, "local wire = require 'perigee.wire'\n"
+           "assert(wire.subscribers() == 1 and wire.listeners() == 0)\n"
+           "wire.state('a', '1')\n");
+    emit(w);
+    settle(w, c);
+    assert_string_equal(w->states, "");
+    assert_int_equal(w->events, 1);
+    close_client(w, c);
+    static const struct {
+        unsigned char flags;
+        size_t n;
+    } wrong[] = {{2, 9}, {0, 10}, {0, 7}};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        c = client_open(w);
+        frame[8] = wrong[i].flags;
+        w->closed = w->opened = false;
+        assert_int_equal(sock_send(c, WIRE_SUBSCRIBE, frame, wrong[i].n), 0);
+        for (int k = 0; k < TURNS && !w->closed; k++)
+            loop_run_once(&w->loop, false);
+        assert_true(w->closed);
+    }
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-    const struct CMUnitTest tests[] = {T(test_end_with_clients), T(test_every_command_is_answered)};
+    const struct CMUnitTest tests[] = {T(test_end_with_clients), T(test_every_command_is_answered),
+                                       T(test_states), T(test_events_only)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

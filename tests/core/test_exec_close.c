@@ -474,6 +474,30 @@ static void a_list_that_slips(void **state)
     w_fini(w);
 }
 
+/* Two lists that overlap: which of them was made first cannot be told, and what is closed stays so.
+ */
+static void a_list_that_was_long_on_its_way(void **state)
+{
+    struct world *w = *state;
+    struct seen_position row;
+    w_open(w, "W1", &row);
+    int64_t first = w_now(w);
+    w_pass(w, 9000);
+    int64_t second = w_now(w);
+    w_pass(w, 1000);
+    struct seen_close c = w_closed(&row, "u", 480000, market(w));
+    w_list(w, 0, first, NULL, 0); /* the first try was lost: it was made a moment ago */
+    w_history(w, 0, w_now(w), &c, 1);
+    assert_null(ledger_position(w->ledger, 0, "W1"));
+    w_pass(w, 5000);
+    w_list(w, 0, second, &row, 1);
+    assert_null(ledger_position(w->ledger, 0, "W1"));
+    w_list(w, 0, w_now(w), &row, 1); /* but whoever is there when asked now is there */
+    assert_non_null(ledger_position(w->ledger, 0, "W1"));
+    assert_false(ledger_position(w->ledger, 0, "W1")->ours);
+    w_fini(w);
+}
+
 static void edited(void *arg, enum order_state state, const char *reason)
 {
     struct world *w = arg;
@@ -553,6 +577,7 @@ int main(void)
         T(closed_while_a_close_is_in_flight),
         T(a_history_that_lags),
         T(a_list_that_slips),
+        T(a_list_that_was_long_on_its_way),
         T(edits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

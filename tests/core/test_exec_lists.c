@@ -126,7 +126,8 @@ static void needs_at_the_start(void **state)
     int64_t from;
     w_turn(w);
     assert_int_equal(w->wakes[3], 1);
-    assert_int_equal(exec_needs(w->exec, 3, &from), NEED_POSITIONS | NEED_CLOSED | NEED_BALANCE);
+    assert_int_equal(exec_needs(w->exec, 3, &from),
+                     NEED_ORDERS | NEED_POSITIONS | NEED_CLOSED | NEED_BALANCE);
     assert_int_equal(from, W_START - 60000);
     assert_int_equal(exec_needs(w->exec, 99, &from), 0);
     w_quiet(w, 3);
@@ -135,7 +136,25 @@ static void needs_at_the_start(void **state)
     w_live(w, W_START + 1000);
     w_turn(w);
     assert_int_equal(w->wakes[3], 1);
-    assert_int_equal(w_needs(w, 3), NEED_POSITIONS | NEED_CLOSED | NEED_BALANCE);
+    assert_int_equal(w_needs(w, 3), NEED_ORDERS | NEED_POSITIONS | NEED_CLOSED | NEED_BALANCE);
+    w_fini(w);
+}
+
+static void another_currency_is_told_and_taken_over(void **state)
+{
+    struct world *w = *state;
+    struct err e;
+    w_quiet(w, 0);
+    unsigned before = w_events(w, balance);
+    assert_int_equal(exec_observe_currency(w->exec, 0, "USD", &e), 0);
+    assert_int_equal(exec_observe_currency(w->exec, 0, NULL, &e), 0);
+    assert_int_equal(w_events(w, balance), before);
+    assert_int_equal(exec_observe_currency(w->exec, 0, "EUR", &e), 0);
+    assert_string_equal(ledger_account_at(w->ledger, 0)->currency, "EUR");
+    assert_int_equal(ledger_account_at(w->ledger, 0)->balance.v, w_dec("1000").v);
+    w_said(w, notice, "its currency is EUR now, and was USD");
+    assert_int_equal(exec_observe_currency(w->exec, 0, "DOUBLOONS", &e), ERR_INPUT);
+    assert_int_equal(exec_observe_currency(w->exec, 99, "EUR", &e), ERR_NOTFOUND);
     w_fini(w);
 }
 
@@ -145,7 +164,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(rows_of_others),     T(volume_that_goes_without_a_row),
         T(broken_rows),        T(balance_is_told_when_it_changes),
-        T(needs_at_the_start),
+        T(needs_at_the_start), T(another_currency_is_told_and_taken_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

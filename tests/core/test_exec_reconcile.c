@@ -83,12 +83,6 @@ static void accepted_under_another_id(void **state)
     struct seen_position row = w_row(w, "W1", order);
     w_list(w, 0, w_now(w), &row, 1);
     assert_int_equal(pos(w, "W1")->order, order);
-    /* Without an id and with rounded stops: by its shape, once the history was asked. */
-    order = entry(w, VERDICT_ACCEPTED, NULL);
-    struct seen_position rows[2] = {row, w_row(w, "W2", order)};
-    rows[1].stop = w_price(490000);
-    w_list(w, 0, w_now(w), rows, 2);
-    assert_int_equal(pos(w, "W2")->order, order);
     w_fini(w);
 }
 
@@ -107,13 +101,6 @@ static void accepted_and_a_look_alike(void **state)
     w_said(w, position_closed, "\"position\":\"W1\"");
     w_list(w, 0, w_now(w), &hand, 1);
     assert_false(pos(w, "H1")->ours);
-    order = entry(w, VERDICT_ACCEPTED, "O2"); /* not the id of a position */
-    struct seen_position rows[2] = {hand, w_row(w, "W2", order)};
-    rows[1].stop = w_price(480000);
-    w_list(w, 0, w_now(w), rows, 2);
-    w_history(w, 0, w_now(w), NULL, 0);
-    w_list(w, 0, w_now(w), rows, 2);
-    assert_int_equal(pos(w, "W2")->order, order);
     w_fini(w);
 }
 
@@ -195,18 +182,6 @@ static void unknown_is_adopted_by_its_tag(void **state)
     w_fini(w);
 }
 
-static void unknown_is_adopted_by_its_shape(void **state)
-{
-    struct world *w = *state;
-    uint64_t order = entry(w, VERDICT_UNKNOWN, NULL);
-    struct seen_position row = w_row(w, "W1", order);
-    row.stop = row.target = w_dec("0"); /* a broker that shows no stops */
-    w_list(w, 0, w_now(w), &row, 1);
-    w_said(w, order_adopted, "\"by\":\"shape\"");
-    assert_int_equal(pos(w, "W1")->order, order);
-    w_fini(w);
-}
-
 static void what_does_not_fit_is_not_adopted(void **state)
 {
     struct world *w = *state;
@@ -218,55 +193,42 @@ static void what_does_not_fit_is_not_adopted(void **state)
     rows[0].side = SIDE_SELL;
     rows[1].volume = w_dec("0.2");
     rows[2].symbol = "ETHUSD.";
-    rows[3].opened_ms = ledger_order(w->ledger, order)->intent_ms - 5001;
+    rows[3].opened_ms = ledger_order(w->ledger, order)->intent_ms - 600001;
     w_list(w, 0, w_now(w), rows, 4);
     assert_int_equal(w_state(w, order), ORDER_UNKNOWN);
     assert_int_equal(w_events(w, position_opened), 4);
     for (int k = 0; k < 4; k++)
         assert_false(pos(w, ids[k])->ours);
-    fit.opened_ms = ledger_order(w->ledger, order)->intent_ms - 5000;
+    fit.opened_ms = ledger_order(w->ledger, order)->intent_ms - 600000; /* its clock is wrong */
     struct seen_position all[5] = {rows[0], rows[1], rows[2], rows[3], fit};
     w_list(w, 0, w_now(w), all, 5);
     assert_int_equal(w_state(w, order), ORDER_ACCEPTED);
     w_fini(w);
 }
 
-static void two_candidates_are_the_operators(void **state)
+/* A broker whose clock is wrong shows the position before the answer is given up: it is kept for
+ * the order that it carries the tag of, and not taken for a hand's. */
+static void shown_by_a_wrong_clock_before_the_time_out(void **state)
 {
     struct world *w = *state;
-    uint64_t order = entry(w, VERDICT_UNKNOWN, NULL);
-    struct seen_position rows[2] = {w_row(w, "W1", order), w_row(w, "W2", order)};
-    rows[0].stop = rows[1].stop = w_price(485000);
-    wait_absent(w);
-    for (int k = 0; k < 6; k++) {
-        w_list(w, 0, w_now(w), rows, 2);
-        w_history(w, 0, w_now(w), NULL, 0);
-    }
-    assert_int_equal(w_state(w, order), ORDER_UNKNOWN); /* neither adopted nor absent */
-    assert_int_equal(w_events(w, position_opened), 0);
-    assert_int_equal(w_events(w, notice), 1);
-    w_said(w, notice, "more than one");
-    w_list(w, 0, w_now(w), rows, 1); /* the operator has closed one */
-    assert_int_equal(w_state(w, order), ORDER_ACCEPTED);
+    struct batch *b = w_batch(w, 1);
+    uint64_t order = batch_leg(b, 0)->order;
+    w_pass(w, 5);
+    struct seen_position row = w_row(w, "W1", order), hand = row;
+    row.opened_ms = hand.opened_ms = ledger_order(w->ledger, order)->intent_ms - 60000;
+    hand.id = "H1";
+    hand.stop = w_price(480000);
+    struct seen_position rows[2] = {row, hand};
+    w_list(w, 0, w_now(w), rows, 2);
+    assert_null(pos(w, "W1"));
+    assert_false(pos(w, "H1")->ours);
+    w_answer(w, 0, VERDICT_UNKNOWN, NULL, "timeout");
+    w_turn(w);
+    w_pass(w, 1);
+    w_list(w, 0, w_now(w), rows, 2);
     assert_int_equal(pos(w, "W1")->order, order);
-    w_fini(w);
-}
-
-static void two_candidates_that_vanish(void **state)
-{
-    struct world *w = *state;
-    uint64_t order = entry(w, VERDICT_UNKNOWN, NULL);
-    struct seen_position rows[2] = {w_row(w, "W1", order), w_row(w, "W2", order)};
-    wait_absent(w);
-    for (int k = 0; k < 3; k++) {
-        w_list(w, 0, w_now(w), rows, 2); /* even stop and target are the same */
-        w_history(w, 0, w_now(w), NULL, 0);
-    }
-    for (int k = 0; k < 3; k++) { /* the proof begins anew */
-        assert_int_equal(w_state(w, order), ORDER_UNKNOWN);
-        w_list(w, 0, w_now(w), NULL, 0);
-    }
-    assert_int_equal(w_state(w, order), ORDER_ABSENT);
+    assert_int_equal(w_state(w, order), ORDER_ACCEPTED);
+    batch_free(b);
     w_fini(w);
 }
 
@@ -405,6 +367,30 @@ static void unknown_opened_and_closed_meanwhile(void **state)
     w_fini(w);
 }
 
+/* A hand closed a part before any list showed the position: it is ours all the same, and the part
+ * is told from the history. */
+static void unknown_and_a_part_closed_before_anybody_looked(void **state)
+{
+    struct world *w = *state;
+    uint64_t order = entry(w, VERDICT_UNKNOWN, NULL);
+    struct seen_position row = w_row(w, "W1", order);
+    struct seen_close part = w_closed(&row, "u1", 505000, clock_market_ms(&w->clock) + 5);
+    part.volume = w_dec("0.04");
+    row.volume = w_dec("0.06");
+    w_list(w, 0, w_now(w), &row, 1);
+    assert_int_equal(w_state(w, order), ORDER_ACCEPTED);
+    assert_true(pos(w, "W1")->ours);
+    w_said(w, position_opened, "\"volume\":\"0.1\"");
+    int64_t from;
+    assert_true(exec_needs(w->exec, 0, &from) & NEED_CLOSED);
+    assert_true(from <= row.opened_ms);
+    w_history(w, 0, w_now(w), &part, 1);
+    assert_int_equal(w_events(w, position_closed), 1);
+    w_said(w, position_closed, "\"partial\":true");
+    assert_int_equal(pos(w, "W1")->volume.v, row.volume.v);
+    w_fini(w);
+}
+
 /* The history holds our last trade too, of the same shape: it is not the one that is looked for. */
 static void a_closed_trade_is_not_taken_twice(void **state)
 {
@@ -447,6 +433,26 @@ static void a_row_while_the_entry_is_in_flight(void **state)
     w_list(w, 0, w_now(w), rows, 2);
     assert_false(pos(w, "W1")->ours); /* so it was a hand's */
     batch_free(b);
+    w_fini(w);
+}
+
+/* The same when a part of it was closed already. */
+static void a_part_of_a_row_while_the_entry_is_in_flight(void **state)
+{
+    struct world *w = *state;
+    struct batch *b = w_batch(w, 1);
+    uint64_t order = batch_leg(b, 0)->order;
+    struct seen_position row = w_row(w, "W1", order);
+    row.volume = w_dec("0.06");
+    w_list(w, 0, w_now(w), &row, 1);
+    assert_int_equal(w_events(w, position_opened), 0);
+    w_answer(w, 0, VERDICT_ACCEPTED, "W1", "");
+    w_turn(w);
+    batch_free(b);
+    w_pass(w, 1);
+    w_list(w, 0, w_now(w), &row, 1);
+    assert_int_equal(w_events(w, position_opened), 1);
+    assert_true(pos(w, "W1")->ours);
     w_fini(w);
 }
 
@@ -493,18 +499,18 @@ int main(void)
         T(accepted_and_closed_meanwhile),
         T(accepted_and_never_seen),
         T(unknown_is_adopted_by_its_tag),
-        T(unknown_is_adopted_by_its_shape),
         T(what_does_not_fit_is_not_adopted),
-        T(two_candidates_are_the_operators),
-        T(two_candidates_that_vanish),
+        T(shown_by_a_wrong_clock_before_the_time_out),
         T(a_closed_trade_of_a_hand_is_not_taken),
         T(absent_needs_three_lists_and_a_history),
         T(two_lists_are_not_enough),
         T(absent_turns_up),
         T(absent_turns_up_after_a_restart),
         T(unknown_opened_and_closed_meanwhile),
+        T(unknown_and_a_part_closed_before_anybody_looked),
         T(a_closed_trade_is_not_taken_twice),
         T(a_row_while_the_entry_is_in_flight),
+        T(a_part_of_a_row_while_the_entry_is_in_flight),
         T(a_list_begun_before_the_intent),
         T(stale_lists_prove_nothing),
     };

@@ -127,6 +127,8 @@ static void read_lists(struct world *w, int account)
         else
             closed[closes++] = w_closed(&row, row.id, 505000, b->p[k].closed_ms);
     }
+    if ((w_needs(w, account) & NEED_ORDERS) != 0)
+        w_orders(w, account, w_now(w), NULL, 0);
     unsigned needs = w_needs(w, account);
     if ((needs & NEED_POSITIONS) != 0)
         w_list(w, account, w_now(w), open, opens);

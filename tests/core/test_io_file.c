@@ -223,6 +223,69 @@ static void a_lock_keeps_other_processes_out_until_it_is_gone(void **state)
     assert_int_equal(fd, -1);
 }
 
+static void count_death(void *arg)
+{
+    ++*(int *)arg;
+}
+
+/* The process is killed in the middle of a write: a prefix stays, and nothing has an effect after.
+ */
+static void a_gate_cuts_a_write_and_lets_nothing_through_after_it(void **state)
+{
+    (void)state;
+    for (unsigned last = 1; last <= 4; last++) {
+        int deaths = 0;
+        struct file_gate gate = {
+            .last = last, .share = 1u << 15, .died = count_death, .arg = &deaths};
+        const char *path = in_dir("gated"), *other = in_dir("other");
+        struct file f, late;
+        (void)remove(path);
+        assert_int_equal(file_replace(other, "old", 3, 0600, NULL), 0);
+        assert_int_equal(file_append_open_through(&f, path, 0600, &gate, NULL), 0);
+        assert_int_equal(file_append(&f, "abcd", 4, NULL), 0);
+        assert_int_equal(file_append(&f, "EFGH", 4, NULL), 0);
+        assert_int_equal(file_replace_through(other, "newest", 6, 0600, &gate, NULL), 0);
+        assert_int_equal(f.size, 8); /* what the process believes */
+        assert_int_equal(file_append(&f, "ijkl", 4, NULL), 0);
+        assert_true(gate.dead && !file_gate_open(&gate));
+        assert_int_equal(file_sync(&f, NULL), 0);
+        assert_int_equal(file_truncate(&f, 1, NULL), 0);
+        file_close(&f);
+        assert_int_equal(file_append_open_through(&late, in_dir("late"), 0600, &gate, NULL), 0);
+        assert_int_equal(file_append(&late, "x", 1, NULL), 0);
+        file_close(&late);
+        assert_int_not_equal(access(in_dir("late"), F_OK), 0);
+        assert_int_equal(file_replace_through(other, "never", 5, 0600, &gate, NULL), 0);
+        file_gate_kill(&gate);
+        assert_int_equal(deaths, 1);
+        static const char *const left[] = {"ab", "abcdEF", "abcdEFGH", "abcdEFGHij"};
+        assert_content(path, left[last - 1]);
+        assert_content(other, last <= 3 ? "old" : "newest");
+    }
+    assert_true(file_gate_open(NULL));
+}
+
+/* With share 0 not a byte of the write arrives; a gate without a last write stops nothing. */
+static void a_gate_may_stop_a_whole_write_or_none(void **state)
+{
+    (void)state;
+    struct file_gate gate = {.last = 2};
+    struct file f;
+    const char *path = in_dir("gated2");
+    assert_int_equal(file_append_open_through(&f, path, 0600, &gate, NULL), 0);
+    assert_int_equal(file_append(&f, "abc", 3, NULL), 0);
+    assert_int_equal(file_append(&f, "def", 3, NULL), 0);
+    file_close(&f);
+    assert_content(path, "abc");
+    struct file_gate open = {0};
+    assert_int_equal(file_append_open_through(&f, path, 0600, &open, NULL), 0);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(file_append(&f, "x", 1, NULL), 0);
+    file_close(&f);
+    assert_content(path, "abcxxx");
+    assert_int_equal(open.writes, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +296,8 @@ int main(void)
         cmocka_unit_test(replaces_atomically_and_leaves_nothing_beside),
         cmocka_unit_test(makes_folders),
         cmocka_unit_test(a_lock_keeps_other_processes_out_until_it_is_gone),
+        cmocka_unit_test(a_gate_cuts_a_write_and_lets_nothing_through_after_it),
+        cmocka_unit_test(a_gate_may_stop_a_whole_write_or_none),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -259,6 +259,22 @@ static void test_break(void **state)
     assert_non_null(strstr(s.p, "GET|/first||127.0.0.1|HTTP/"));
     assert_null(strstr(s.p, "never"));
     close(fd);
+    /* In the middle of the body: the head is whole and tells the length of all of it. */
+    static const struct http_header dated[] = {{"Date", "Thu, 01 Jan 1970 00:00:00 GMT"}};
+    for (unsigned sent = 0; sent <= 11; sent += 11) {
+        size_t before = fx->held_count;
+        fd = dial(fx);
+        str_clear(&s);
+        puts_to(fx, fd, "GET /hold HTTP/1.1\r\nHost: h\r\n\r\n");
+        until_held(fx, before + 1);
+        front_break_body(fx->held[before], 200, dated, 1, "0123456789", 10, sent, false);
+        assert_int_equal(get(fx, fd, &s, NULL, 0), GOT_END);
+        assert_string_equal(s.p, sent ? "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
+                                        "Content-Length: 10\r\n\r\n0123456789"
+                                      : "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
+                                        "Content-Length: 10\r\n\r\n");
+        close(fd);
+    }
     for (int i = 0; front_connections(fx->front) > 0; i++)
         wait_turn(fx, i);
     turn(fx);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The HTTP client against a scripted server on loopback.
+ * The HTTP client against a scripted server on loopback: by libcurl, and over a transport. Callers
+ * must not be able to tell them apart.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,8 @@
 
 #include "io/http.h"
 #include "io_server.h"
+
+static bool over; /* the client under test is the one over a transport */
 
 struct fixture;
 
@@ -28,6 +31,7 @@ struct fixture {
     struct io_world w;
     struct io_server server;
     struct http_client *client;
+    struct transport_curl *curl; /* the transports of the one over them */
     struct call calls[16];
     unsigned done, want;
     bool inside;
@@ -59,13 +63,20 @@ static void begin(struct fixture *f, const struct io_step *script, unsigned conn
     memset(f, 0, sizeof *f);
     io_world_init(&f->w);
     io_server_start(&f->server, script);
-    f->client = http_client_new(&f->w.loop, connections, NULL);
+    if (over) {
+        f->curl = transport_curl_new(&f->w.loop, NULL, NULL);
+        f->client =
+            http_client_new_over(&f->w.loop, &transport_curl_ops, f->curl, connections, NULL);
+    } else {
+        f->client = http_client_new(&f->w.loop, connections, NULL);
+    }
     assert_non_null(f->client);
 }
 
 static void finish(struct fixture *f)
 {
     http_client_free(f->client);
+    transport_curl_free(f->curl);
     assert_int_equal(f->w.loop.in_flight, 0);
     assert_int_equal(io_world_fini(&f->w), 0);
     io_server_stop(&f->server);
@@ -242,7 +253,8 @@ static void failures_have_a_code_and_a_sentence_without_secrets(void **state)
     struct fixture f;
     char url[128];
     begin(&f, script, 4);
-    (void)snprintf(url, sizeof url, "http://me:pass@127.0.0.1:%d/x?key=secret", io_dead_port());
+    (void)snprintf(url, sizeof url, "http://%s127.0.0.1:%d/x?key=secret", over ? "" : "me:pass@",
+                   io_dead_port());
     start(&f, 0, (struct http_spec){.url = url}, "");
     wait_for(&f, 1);
     assert_int_equal(f.calls[0].error, ERR_UNREACHABLE);
@@ -380,6 +392,91 @@ static void freeing_cancels_what_is_in_flight_even_inside_a_callback(void **stat
     }
 }
 
+/* The connection of the second request dies after the server has read it. */
+static void what_went_out_on_a_kept_connection_that_dies_is_sent_again(void **state)
+{
+    (void)state;
+    static const struct io_step script[] = {
+        {IO_ANSWER, IO_OK}, {IO_RESET, NULL}, {IO_ANSWER, IO_OK}, {IO_HALF_CLOSE, IO_OK}, {0}};
+    struct fixture f;
+    begin(&f, script, 4);
+    get(&f, 0, "/a");
+    start(&f, 1, (struct http_spec){.method = "POST", .body = "x", .body_size = 1}, "/b");
+    wait_for(&f, 2);
+    assert_int_equal(f.calls[1].error, 0);
+    assert_int_equal(f.calls[1].status, 200);
+    assert_int_equal(atomic_load(&f.server.executed), 3); /* twice: why orders have their lane */
+    assert_int_equal(memcmp(f.server.seen[2].head, "POST /b ", 8), 0);
+    assert_int_equal(get(&f, 3, "/c")->error, ERR_CLOSED); /* a byte of the answer came */
+    assert_int_equal(atomic_load(&f.server.executed), 4);
+    finish(&f);
+}
+
+static void connections_that_are_not_fit_any_more_are_not_kept(void **state)
+{
+    (void)state;
+    static const struct io_step script[] = {
+        {IO_ANSWER, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"},
+        {IO_ANSWER_EXTRA, IO_OK},
+        {IO_ANSWER, IO_OK},
+        {0}};
+    struct fixture f;
+    begin(&f, script, 4);
+    for (unsigned k = 0; k < 3; k++) {
+        assert_int_equal(get(&f, k, "/a")->status, 200);
+        assert_string_equal(f.calls[k].body, "ok");
+        assert_int_equal(atomic_load(&f.server.accepted), k + 1);
+    }
+    assert_int_equal(atomic_load(&f.server.executed), 3);
+    finish(&f);
+}
+
+static void answers_to_head_have_no_body(void **state)
+{
+    (void)state;
+    static const struct io_step script[] = {
+        {IO_ANSWER, "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n"}, {IO_ANSWER, IO_OK}, {0}};
+    struct fixture f;
+    begin(&f, script, 4);
+    start(&f, 0, (struct http_spec){.method = "HEAD"}, "/a");
+    wait_for(&f, 1);
+    assert_int_equal(f.calls[0].error, 0);
+    assert_int_equal(f.calls[0].body_size, 0);
+    assert_int_equal(get(&f, 1, "/b")->status, 200);
+    assert_int_equal(atomic_load(&f.server.accepted), 1);
+    finish(&f);
+}
+
+/* Byte for byte what libcurl writes, but for the port. */
+static void requests_are_written_alike(void **state)
+{
+    (void)state;
+    static const struct io_step script[] = {{IO_ANSWER, IO_OK}, {IO_ANSWER, IO_OK}, {0}};
+    static const struct http_header headers[] = {
+        {"Authorization", "Bearer x"}, {"Content-Type", "application/json"}, {"X-Empty", ""}};
+    struct fixture f;
+    char expected[512];
+    begin(&f, script, 4);
+    start(
+        &f, 0,
+        (struct http_spec){
+            .method = "POST", .headers = headers, .header_count = 3, .body = "{}", .body_size = 2},
+        "?a=1#part");
+    wait_for(&f, 1);
+    (void)snprintf(
+        expected, sizeof expected,
+        "POST /?a=1 HTTP/1.1\r\nHost: %.40s\r\nAccept: */*\r\nAuthorization: Bearer x\r\n"
+        "Content-Type: application/json\r\nX-Empty:\r\nContent-Length: 2\r\n\r\n",
+        f.server.origin + 7);
+    assert_memory_equal(f.server.seen[0].head, expected, strlen(expected));
+    get(&f, 1, "/path/x%20y?b=2&c");
+    (void)snprintf(expected, sizeof expected,
+                   "GET /path/x%%20y?b=2&c HTTP/1.1\r\nHost: %.40s\r\nAccept: */*\r\n\r\n",
+                   f.server.origin + 7);
+    assert_string_equal(f.server.seen[1].head, expected);
+    finish(&f);
+}
+
 static void head_lines_are_found(void **state)
 {
     (void)state;
@@ -407,7 +504,13 @@ int main(void)
         cmocka_unit_test(many_at_once_share_few_connections),
         cmocka_unit_test(cancelled_calls_answer_once),
         cmocka_unit_test(freeing_cancels_what_is_in_flight_even_inside_a_callback),
+        cmocka_unit_test(what_went_out_on_a_kept_connection_that_dies_is_sent_again),
+        cmocka_unit_test(connections_that_are_not_fit_any_more_are_not_kept),
+        cmocka_unit_test(answers_to_head_have_no_body),
+        cmocka_unit_test(requests_are_written_alike),
         cmocka_unit_test(head_lines_are_found),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("libcurl", tests, NULL, NULL);
+    over = true;
+    return failed + cmocka_run_group_tests_name("over a transport", tests, NULL, NULL);
 }

@@ -66,7 +66,7 @@ static void server_message(void *arg, struct ws_conn *c, const char *p, size_t n
     (void)arg;
     if (n == 5 && memcmp(p, "close", 5) == 0) {
         assert_int_equal(ws_send(c, "last words", 10, true), 0);
-        ws_close(c);
+        ws_close(c, 0);
         assert_int_equal(ws_send(c, "too late", 8, true), ERR_STATE);
     } else {
         assert_int_equal(ws_send(c, p, n, text), 0);
@@ -301,7 +301,7 @@ static void test_closing(void **state)
     join(&fx, &c, "/");
     WAIT_UNTIL(&fx, c.opened);
     ws_send(c.conn, "x", 1, true);
-    ws_close(c.conn); /* the client closes, after what it had queued */
+    ws_close(c.conn, 0); /* the client closes, after what it had queued */
     WAIT_UNTIL(&fx, c.closed && fx.closed == 2);
     assert_int_equal(c.error, 0);
     assert_int_equal(fx.last_error, 0);
@@ -314,7 +314,7 @@ static void test_closing(void **state)
     str_fini(&c.last);
 
     join(&fx, &c, "/"); /* changed its mind while connecting */
-    ws_close(c.conn);
+    ws_close(c.conn, 0);
     WAIT_UNTIL(&fx, c.closed);
     assert_int_equal(c.opened, 0);
     assert_int_equal(c.error, ERR_CANCELLED);
@@ -520,7 +520,7 @@ static void test_many(void **state)
         WAIT_UNTIL(&fx, clients[i].messages == 10);
     assert_int_equal(ws_server_count(fx.server), 50);
     for (int i = 0; i < 50; i++)
-        ws_close(clients[i].conn);
+        ws_close(clients[i].conn, 0);
     for (int i = 0; i < 50; i++) {
         WAIT_UNTIL(&fx, clients[i].closed);
         str_fini(&clients[i].last);

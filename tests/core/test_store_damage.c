@@ -65,7 +65,8 @@ static void test_torn_at_every_byte(void **state)
         assert_int_equal(journal_reader_torn(r), (int64_t)n - whole);
 
         uint64_t next = 1;
-        struct journal_config config = {folder, 1 << 20, JOURNAL_SYNC_OFF};
+        struct journal_config config = {
+            .folder = folder, .segment_size = 1 << 20, .sync = JOURNAL_SYNC_OFF};
         assert_int_equal(journal_open(&j, &config, count_fold, &next, &report, &e), 0);
         assert_int_equal(next, last + 1);
         assert_int_equal(report.last, last);
@@ -90,7 +91,7 @@ static void expect_damage(const char *folder, const char *path, int64_t offset)
     struct err e = {0, ""};
     char want[500];
     snprintf(want, sizeof want, "%s is damaged at offset %lld:", path, (long long)offset);
-    struct journal_config config = {folder, 0, JOURNAL_SYNC_OFF};
+    struct journal_config config = {.folder = folder, .sync = JOURNAL_SYNC_OFF};
     struct str before, after;
     str_init(&before);
     str_init(&after);

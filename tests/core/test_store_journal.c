@@ -74,7 +74,8 @@ static void test_segments(void **state)
     append_range(j, 5, 100); /* one commit over many segments */
     assert_int_equal(journal_close(j, &e), 0);
     uint64_t next = 5;
-    struct journal_config config = {folder, 500, JOURNAL_SYNC_OFF};
+    struct journal_config config = {
+        .folder = folder, .segment_size = 500, .sync = JOURNAL_SYNC_OFF};
     assert_int_equal(journal_open(&j, &config, count_fold, &next, &report, &e), 0);
     assert_int_equal(next, 101);
     assert_int_equal(report.events, 96);
@@ -113,7 +114,7 @@ static void test_fold_error(void **state)
     struct journal *j = open_at(folder, 0, NULL);
     append_range(j, 1, 5);
     assert_int_equal(journal_close(j, &e), 0);
-    struct journal_config config = {folder, 0, JOURNAL_SYNC_OFF};
+    struct journal_config config = {.folder = folder, .sync = JOURNAL_SYNC_OFF};
     assert_int_equal(journal_open(&j, &config, refuse_third, NULL, NULL, &e), ERR_STATE);
     assert_string_equal(e.message, "journal event 3 (notice): no room");
     assert_null(j);
@@ -128,7 +129,7 @@ static void test_refusals(void **state)
     struct journal *j;
     struct journal_reader *r;
     struct journal_report report;
-    struct journal_config config = {NULL, 0, JOURNAL_SYNC_OFF};
+    struct journal_config config = {.folder = NULL, .sync = JOURNAL_SYNC_OFF};
     char path[600];
     assert_int_equal(journal_open(&j, &config, NULL, NULL, NULL, &e), ERR_INPUT);
     memset(path, 'x', 500);
@@ -154,7 +155,7 @@ static void test_lock(void **state)
     if (pid == 0) {
         struct err e;
         struct journal *other;
-        struct journal_config config = {folder, 0, JOURNAL_SYNC_OFF};
+        struct journal_config config = {.folder = folder, .sync = JOURNAL_SYNC_OFF};
         _exit(journal_open(&other, &config, NULL, NULL, NULL, &e) == ERR_EXISTS ? 0 : 1);
     }
     int status;
@@ -312,7 +313,7 @@ static void test_syncs(void **state)
     static const enum journal_sync modes[] = {JOURNAL_SYNC_OFF, JOURNAL_SYNC_COMMIT,
                                               JOURNAL_SYNC_INTERVAL};
     for (size_t i = 0; i < 3; i++) {
-        struct journal_config config = {folder, 400, modes[i]};
+        struct journal_config config = {.folder = folder, .segment_size = 400, .sync = modes[i]};
         assert_int_equal(journal_open(&j, &config, NULL, NULL, NULL, &e), 0);
         assert_int_equal(journal_tick(j, &e), 0); /* nothing to do */
         for (int k = 0; k < 30; k++, seq++) {

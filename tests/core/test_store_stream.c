@@ -97,7 +97,7 @@ static void on_broken(void *arg, const char *why)
 static void start(struct seen *s, struct loop *l, const char *folder, enum journal_sync sync)
 {
     struct err e = {0, ""};
-    struct journal_config config = {folder, 0, sync};
+    struct journal_config config = {.folder = folder, .sync = sync};
     struct journal_report report;
     s->log[0] = '\0';
     s->stream = stream_new(l, &e);
@@ -148,7 +148,7 @@ static void test_order(void **state)
 {
     struct seen s = {0};
     struct err e;
-    struct journal_config config = {*state, 0, JOURNAL_SYNC_OFF};
+    struct journal_config config = {.folder = *state, .sync = JOURNAL_SYNC_OFF};
     s.stream = stream_new(NULL, &e);
     assert_int_equal(stream_reduce(s.stream, reduce_later, &s), 0);
     assert_int_equal(stream_reduce(s.stream, reduce, &s), 0);
@@ -241,7 +241,7 @@ static void test_reducer_refuses(void **state)
     assert_int_equal(on_disk(*state), 3);
     /* While folding every refusal is fatal: the journal is wrong. */
     struct seen again = {.refuse = 2};
-    struct journal_config config = {*state, 0, JOURNAL_SYNC_OFF};
+    struct journal_config config = {.folder = *state, .sync = JOURNAL_SYNC_OFF};
     again.stream = stream_new(NULL, &e);
     assert_int_equal(stream_reduce(again.stream, reduce, &again), 0);
     assert_int_equal(stream_open(again.stream, &config, NULL, &e), ERR_STATE);
@@ -255,7 +255,7 @@ static void test_second_reducer_refuses(void **state)
     struct event ev;
     struct err e;
     char text[64];
-    struct journal_config config = {*state, 0, JOURNAL_SYNC_OFF};
+    struct journal_config config = {.folder = *state, .sync = JOURNAL_SYNC_OFF};
     s.stream = stream_new(NULL, &e);
     assert_int_equal(stream_reduce(s.stream, reduce_later, &s), 0);
     assert_int_equal(stream_reduce(s.stream, reduce, &s), 0);

@@ -38,6 +38,14 @@ static void test_records(void **state)
     assert_int_equal(ledger_account_count(l), 2);
     assert_int_equal(ledger_account_at(l, 1)->leverage, 50);
     assert_string_equal(ledger_account_at(l, 1)->currency, "EUR");
+    event_set_strz(&ev, F_account_added_uuid, "u-2");
+    event_set_u64(&ev, F_account_added_user_id, 7);
+    assert_int_equal(apply(l, &ev), 0);
+    event_init(&ev, EVENT_KIND_account_added);
+    event_set_strz(&ev, F_account_added_account, "A2");
+    assert_int_equal(apply(l, &ev), 0);
+    assert_string_equal(ledger_account_at(l, 1)->uuid, "u-2");
+    assert_int_equal(ledger_account_at(l, 1)->user_id, 7);
     event_init(&ev, EVENT_KIND_instrument);
     event_set_strz(&ev, F_instrument_venue, "sim");
     event_set_strz(&ev, F_instrument_symbol, "BTCUSD.");
@@ -150,6 +158,41 @@ static void test_entry_life(void **state)
 }
 
 /* Restart, absence, late adoption; a position that came and went between two reads. */
+/* An order tells when its newest step was and why it ended. */
+static void test_why(void **state)
+{
+    (void)state;
+    struct ledger *l = fresh();
+    struct event ev;
+    char words[200];
+    assert_int_equal(intent(l, 1, "A1", "open", "BTCUSD.", "BUY", "0.5", "50000"), 0);
+    assert_int_equal(ledger_order(l, 1)->updated_ms, 1001);
+    event_init(&ev, EVENT_KIND_order_sent);
+    ev.market_ms = 2000;
+    event_set_u64(&ev, F_order_sent_order, 1);
+    assert_int_equal(apply(l, &ev), 0);
+    assert_int_equal(ledger_order(l, 1)->updated_ms, 2000);
+    event_init(&ev, EVENT_KIND_order_unknown);
+    event_set_u64(&ev, F_order_unknown_order, 1);
+    event_set_strz(&ev, F_order_unknown_cause, "timeout");
+    assert_int_equal(apply(l, &ev), 0);
+    assert_string_equal(ledger_order(l, 1)->why, "timeout");
+    assert_int_equal(step(l, EVENT_KIND_order_absent, 1, NULL), 0);
+    assert_string_equal(ledger_order(l, 1)->why, "");
+
+    /* Words that do not fit are cut, and not inside a character. */
+    assert_int_equal(intent(l, 2, "A1", "open", "BTCUSD.", "BUY", "0.5", "50000"), 0);
+    assert_int_equal(step(l, EVENT_KIND_order_sent, 2, NULL), 0);
+    memset(words, 'x', sizeof words);
+    memcpy(words + 125, "\xe2\x82\xac", 3); /* bytes 125 to 127 of the text */
+    event_init(&ev, EVENT_KIND_order_rejected);
+    event_set_u64(&ev, F_order_rejected_order, 2);
+    event_set_str(&ev, F_order_rejected_reason, words, sizeof words);
+    assert_int_equal(apply(l, &ev), 0);
+    assert_int_equal(strlen(ledger_order(l, 2)->why), 125);
+    ledger_free(l);
+}
+
 static void test_unknown_orders(void **state)
 {
     (void)state;
@@ -409,10 +452,15 @@ static void test_iteration(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_records),         cmocka_unit_test(test_account_state_and_balance),
-        cmocka_unit_test(test_entry_life),      cmocka_unit_test(test_unknown_orders),
-        cmocka_unit_test(test_position_events), cmocka_unit_test(test_orders_leave),
-        cmocka_unit_test(test_iteration),       cmocka_unit_test(test_fold_is_deterministic),
+        cmocka_unit_test(test_records),
+        cmocka_unit_test(test_account_state_and_balance),
+        cmocka_unit_test(test_entry_life),
+        cmocka_unit_test(test_unknown_orders),
+        cmocka_unit_test(test_why),
+        cmocka_unit_test(test_position_events),
+        cmocka_unit_test(test_orders_leave),
+        cmocka_unit_test(test_iteration),
+        cmocka_unit_test(test_fold_is_deterministic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

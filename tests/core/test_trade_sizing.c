@@ -283,12 +283,51 @@ static void test_against_reference(void **state)
     assert_true(zero > 50 && some > 1000);
 }
 
+/* Wanted lots are taken whole or not at all, with the costs that sizing by risk tells, too. */
+static void test_wanted_volume(void **state)
+{
+    (void)state;
+    struct sizing_result by_risk, r;
+    struct err e;
+    struct instrument btc = make("BTCUSD", 1, "1");
+    struct sizing_input in = input(&btc);
+    assert_int_equal(sizing_volume(&in, &by_risk, &e), 0);
+    in.volume = by_risk.volume;
+    assert_int_equal(sizing_volume(&in, &r, &e), 0);
+    assert_int_equal(r.volume.v, by_risk.volume.v);
+    assert_int_equal(r.risk_money.v, by_risk.risk_money.v);
+    assert_int_equal(r.margin.v, by_risk.margin.v);
+    /* More than the risk allows is not cut: the risk rules see what it would cost. */
+    in.volume = dec("4");
+    assert_int_equal(sizing_volume(&in, &r, &e), 0);
+    assert_int_equal(r.volume.v, dec("4").v);
+    assert_int_equal(r.risk_money.v, dec("500").v);
+    static const struct {
+        const char *volume, *rule;
+    } refused[] = {{"0.005", "volume_min"},
+                   {"100.01", "volume_max"},
+                   {"0.015", "volume_step"},
+                   {"20.01", "margin"}};
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        in.volume = dec(refused[i].volume);
+        assert_int_equal(sizing_volume(&in, &r, &e), 0);
+        assert_int_equal(r.volume.v, 0);
+        assert_string_equal(r.rule, refused[i].rule);
+    }
+    in.volume = dec("20");
+    in.margin_share = 0.5;
+    assert_int_equal(sizing_volume(&in, &r, &e), 0);
+    assert_string_equal(r.rule, "margin");
+    in.volume = dec("-1");
+    assert_int_equal(sizing_volume(&in, &r, &e), ERR_INPUT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_by_hand),           cmocka_unit_test(test_caps),
-        cmocka_unit_test(test_refusals),          cmocka_unit_test(test_bad_input),
-        cmocka_unit_test(test_against_reference),
+        cmocka_unit_test(test_by_hand),   cmocka_unit_test(test_wanted_volume),
+        cmocka_unit_test(test_caps),      cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_bad_input), cmocka_unit_test(test_against_reference),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The remote venue against a scripted server on loopback: what goes out, what an answer may mean,
- * what no codec can talk it into, and that nothing is ever executed twice.
+ * what no codec can talk it into, and that nothing is ever executed twice. Lanes and sessions are
+ * in test_venue_remote_lanes.c.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,182 +10,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "io_server.h"
-#include "venue/remote.h"
-
-#define HEADERS "Auth-trading-api: secret\r\nCookie: co-auth=x\r\nUser-Agent: perigee\r\n"
-
-struct fixture;
-
-struct write {
-    struct venue_call call;
-    struct order order;
-    struct fixture *f;
-    struct verdict v;
-    unsigned sending, done;
-};
-
-struct fixture {
-    struct io_world w;
-    struct io_server server, other;
-    struct transport_curl *curl;
-    struct remote *remote;
-    struct venue *venue;
-    struct write writes[16];
-    unsigned want, done;
-    char order[32]; /* letters of writes in the order of done() */
-    bool inside;
-    /* what the codec does */
-    const char *path, *method;
-    bool no_encode, no_decode;
-    bool ends_session; /* encode takes the session away */
-    enum verdict_kind verdict;
-    int status;         /* that it saw */
-    const char *broker; /* profile name that it saw */
-    char body[64];
-    unsigned encoded; /* calls of encode */
-};
-
-static int encode(void *ctx, const char *broker, const struct order *o, const struct instrument *i,
-                  struct codec_request *out, struct err *e)
-{
-    struct fixture *f = ctx;
-    (void)i;
-    f->encoded++;
-    assert_string_equal(broker, "demo");
-    if (f->ends_session)
-        assert_int_equal(remote_session_set(f->remote, 0, NULL, e), 0);
-    if (f->no_encode)
-        return err_set(e, ERR_INPUT, "cannot say that");
-    snprintf(out->method, sizeof out->method, "%s", f->method);
-    str_addz(&out->path, f->path);
-    str_addf(&out->body, "{\"id\":%llu}", (unsigned long long)o->id);
-    return 0;
-}
-
-static int decode(void *ctx, const char *broker, const struct order *o,
-                  const struct codec_answer *a, struct verdict *out, struct err *e)
-{
-    struct fixture *f = ctx;
-    assert_string_equal(broker, "demo");
-    assert_non_null(o);
-    f->status = a->status;
-    snprintf(f->body, sizeof f->body, "%.*s", (int)a->body_size, a->body);
-    if (f->no_decode) {
-        out->kind = VERDICT_ACCEPTED; /* half done before it broke */
-        return err_set(e, ERR_INPUT, "no JSON");
-    }
-    if ((int)f->verdict >= 0)
-        out->kind = f->verdict;
-    snprintf(out->broker_id, sizeof out->broker_id, "W1");
-    snprintf(out->code, sizeof out->code, "said");
-    return 0;
-}
-
-static void on_sending(struct venue_call *c)
-{
-    ((struct write *)c->arg)->sending++;
-}
-
-static void on_done(struct venue_call *c, const struct verdict *v)
-{
-    struct write *x = c->arg;
-    assert_false(x->f->inside);
-    x->done++;
-    x->v = *v;
-    x->f->order[x->f->done++] = (char)('a' + (x - x->f->writes));
-}
-
-static int start(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-    struct codec_ops codec = {f, encode, decode};
-    io_world_init(&f->w);
-    f->curl = transport_curl_new(&f->w.loop, NULL, NULL);
-    f->remote = remote_new(&f->w.loop, NULL, &transport_curl_ops, f->curl, &codec, NULL);
-    f->venue = remote_venue(f->remote);
-    f->path = "/position/open";
-    f->method = "POST";
-    for (size_t k = 0; k < 16; k++) {
-        struct write *x = &f->writes[k];
-        x->f = f;
-        x->order.id = k + 1;
-        x->call = (struct venue_call){
-            .order = &x->order, .sending = on_sending, .done = on_done, .arg = x};
-    }
-    *state = f;
-    return 0;
-}
-
-static int stop(void **state)
-{
-    struct fixture *f = *state;
-    remote_free(f->remote);
-    transport_curl_free(f->curl);
-    assert_int_equal(io_world_fini(&f->w), 0);
-    for (size_t k = 0; k < 16; k++)
-        assert_true(f->writes[k].done <= 1);
-    free(f);
-    return 0;
-}
-
-static int session_at(struct fixture *f, const char *origin, const char *headers, struct err *e)
-{
-    struct remote_session s = {
-        .broker = "demo", .origin = origin, .prefix = "/mtr-api/uuid", .headers = headers};
-    return remote_session_set(f->remote, 0, &s, e);
-}
-
-static bool is_ready(void *arg)
-{
-    struct fixture *f = arg;
-    return remote_venue_ops.ready(f->venue, 0);
-}
-
-static bool all_done(void *arg)
-{
-    struct fixture *f = arg;
-    return f->done >= f->want;
-}
-
-static void serve(struct fixture *f, const struct io_step *script)
-{
-    struct err e;
-    io_server_start(&f->server, script);
-    assert_int_equal(session_at(f, f->server.origin, HEADERS, &e), 0);
-    assert_true(io_run_until(&f->w, is_ready, f));
-}
-
-static int submit(struct fixture *f, size_t k, struct err *e)
-{
-    f->inside = true;
-    int rc = remote_venue_ops.submit(f->venue, 0, &f->writes[k].call, e);
-    f->inside = false;
-    return rc;
-}
-
-static void wait_for(struct fixture *f, unsigned count)
-{
-    f->want = count;
-    assert_true(io_run_until(&f->w, all_done, f));
-}
-
-/* Lets the answer go once the server has read the request that waits for it. */
-static void let_go(struct io_server *s)
-{
-    while (atomic_load(&s->executed) == 0)
-        usleep(500);
-    io_server_go(s);
-}
-
-/* Submits write k and waits for its verdict. */
-static const struct verdict *go(struct fixture *f, size_t k)
-{
-    struct err e;
-    assert_int_equal(submit(f, k, &e), 0);
-    wait_for(f, f->done + 1);
-    return &f->writes[k].v;
-}
+#include "venue_remote_fixture.h"
 
 static void what_goes_out(void **state)
 {
@@ -479,98 +305,6 @@ static void nothing_is_injected(void **state)
     assert_int_equal(atomic_load(&f->server.executed), 0);
 }
 
-static void closes_go_first_and_bytes_stay(void **state)
-{
-    struct fixture *f = *state;
-    const struct io_step script[] = {{IO_WAIT, IO_OK},   {IO_ANSWER, IO_OK}, {IO_ANSWER, IO_OK},
-                                     {IO_ANSWER, IO_OK}, {IO_ANSWER, IO_OK}, {IO_END, NULL}};
-    struct err e;
-    serve(f, script);
-    f->verdict = VERDICT_ACCEPTED;
-    f->writes[3].call.urgent = f->writes[4].call.urgent = true;
-    for (size_t k = 0; k < 6; k++)
-        assert_int_equal(submit(f, k, &e), 0);
-    assert_false(is_ready(f));
-    assert_true(remote_venue_ops.withdraw(f->venue, 0, &f->writes[2].call));
-    assert_false(remote_venue_ops.withdraw(f->venue, 0, &f->writes[2].call)); /* is gone */
-    assert_false(remote_venue_ops.withdraw(f->venue, 0, &f->writes[0].call)); /* in flight */
-    let_go(&f->server);
-    wait_for(f, 5);
-    assert_string_equal(f->order, "adebf");
-    io_server_stop(&f->server);
-    const int ids[] = {1, 4, 5, 2, 6};
-    for (size_t k = 0; k < 5; k++) {
-        char body[16];
-        snprintf(body, sizeof body, "{\"id\":%d}", ids[k]);
-        assert_non_null(strstr(f->server.seen[k].head, body));
-    }
-    assert_int_equal(f->writes[2].done, 0);
-}
-
-static void a_session_that_moves(void **state)
-{
-    struct fixture *f = *state;
-    const struct io_step one[] = {{IO_WAIT, IO_OK}, {IO_END, NULL}};
-    const struct io_step two[] = {{IO_ANSWER, IO_OK}, {IO_END, NULL}};
-    struct err e;
-    serve(f, one);
-    io_server_start(&f->other, two);
-    f->verdict = VERDICT_ACCEPTED;
-    assert_int_equal(submit(f, 0, &e), 0);
-    assert_int_equal(submit(f, 1, &e), 0);
-    assert_int_equal(session_at(f, f->other.origin, HEADERS, &e), 0);
-    assert_int_equal(f->writes[1].v.kind, VERDICT_NOT_SENT); /* was encoded for the old one */
-    assert_string_equal(f->writes[1].v.code, "session_moved");
-    assert_int_equal(submit(f, 2, &e), 0);
-    wait_for(f, 2);
-    assert_int_equal(f->writes[2].v.kind, VERDICT_ACCEPTED);
-    assert_int_equal(f->writes[0].done, 0); /* in flight on the old lane, and still awaited */
-    let_go(&f->server);
-    wait_for(f, 3);
-    assert_int_equal(f->writes[0].v.kind, VERDICT_ACCEPTED);
-    assert_int_equal(atomic_load(&f->server.executed), 1);
-    assert_int_equal(atomic_load(&f->other.executed), 1);
-    io_server_stop(&f->server);
-    io_server_stop(&f->other);
-}
-
-static void a_session_that_ends(void **state)
-{
-    struct fixture *f = *state;
-    const struct io_step script[] = {{IO_WAIT, IO_OK}, {IO_END, NULL}};
-    struct err e;
-    serve(f, script);
-    f->verdict = VERDICT_ACCEPTED;
-    assert_int_equal(submit(f, 0, &e), 0);
-    assert_int_equal(submit(f, 1, &e), 0);
-    assert_int_equal(remote_session_set(f->remote, 0, NULL, &e), 0);
-    assert_int_equal(f->writes[1].v.kind, VERDICT_NOT_SENT);
-    assert_string_equal(f->writes[1].v.code, "no_session");
-    assert_int_equal(submit(f, 2, &e), ERR_STATE);
-    let_go(&f->server);
-    wait_for(f, 2);
-    assert_int_equal(f->writes[0].v.kind, VERDICT_ACCEPTED);
-    assert_int_equal(remote_session_set(f->remote, 0, NULL, &e), 0);
-    assert_int_equal(remote_session_set(f->remote, 7, NULL, &e), 0);
-    io_server_stop(&f->server);
-}
-
-static void freed_in_the_middle(void **state)
-{
-    struct fixture *f = *state;
-    const struct io_step script[] = {{IO_SILENT, NULL}, {IO_END, NULL}};
-    struct codec_ops codec = {f, encode, decode};
-    struct err e;
-    serve(f, script);
-    assert_int_equal(submit(f, 0, &e), 0);
-    assert_int_equal(submit(f, 1, &e), 0);
-    remote_free(f->remote);
-    assert_int_equal(f->writes[0].v.kind, VERDICT_UNKNOWN);
-    assert_int_equal(f->writes[1].v.kind, VERDICT_NOT_SENT);
-    f->remote = remote_new(&f->w.loop, NULL, &transport_curl_ops, f->curl, &codec, NULL);
-    io_server_stop(&f->server);
-}
-
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -585,10 +319,6 @@ int main(void)
         T(no_answer_in_time),
         T(not_a_byte),
         T(nothing_is_injected),
-        T(closes_go_first_and_bytes_stay),
-        T(a_session_that_moves),
-        T(a_session_that_ends),
-        T(freed_in_the_middle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

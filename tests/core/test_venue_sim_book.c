@@ -20,34 +20,12 @@ static enum sim_reason open_at(struct sim *s, int account, enum side side, const
 {
     struct err e;
     enum sim_reason why;
-    int rc = sim_open(s, account, "BTCUSD", side, dec(volume), dec(stop), dec(target), last_id,
-                      &why, &e);
+    int rc = sim_open(s, SIM_CLIENT, account, "BTCUSD", side, dec(volume), dec(stop), dec(target),
+                      last_id, &why, &e);
     assert_int_equal(rc, why == SIM_OK ? 0 : ERR_STATE);
     if (why != SIM_OK)
         assert_string_equal(e.message, sim_reason_text(why));
     return why;
-}
-
-/* A tape of flat minutes at given prices: the market stands where a test wants it. */
-static void flat_tape(struct tape *t, const char *const *prices, size_t count)
-{
-    *t = (struct tape){.count = count, .timeframe = MINUTE, .hash = "00000000000000aa"};
-    t->bars = calloc(count, sizeof *t->bars);
-    assert_non_null(t->bars);
-    for (size_t k = 0; k < count; k++) {
-        decimal p = dec(prices[k]);
-        t->bars[k] = (struct tape_bar){
-            INT64_C(1704067200000) + (int64_t)k * MINUTE, p, p, p, p, decimal_int(100)};
-    }
-}
-
-/* Bid and ask of the main symbol: a spread of 20 points around 50,000.0 is 49,999.0 / 50,001.0. */
-static struct sim *flat_sim(struct tape *t, const char *const *prices, size_t count,
-                            const char *data_dir)
-{
-    flat_tape(t, prices, count);
-    return make(
-        &(struct sim_config){.tape = t, .history_bars = 1, .spread = 20, .data_dir = data_dir});
 }
 
 static const char *const steady[] = {"50000", "50000", "50000", "50000"};
@@ -90,14 +68,16 @@ static void test_fills(void **state)
     assert_int_equal(m.free_margin.v, dec("9648.597").v);
     assert_int_equal(m.level.v, dec("2856.71837098").v);
 
-    assert_int_equal(sim_close(s, a, buy, "BTCUSD", SIDE_BUY, true, dec("0.2"), &c, &why, &e), 0);
+    assert_int_equal(
+        sim_close(s, SIM_CLIENT, a, buy, "BTCUSD", SIDE_BUY, true, dec("0.2"), &c, &why, &e), 0);
     assert_int_equal(c.profit.v, dec("-0.4").v);
     assert_true(c.partial);
     char uid[48];
     snprintf(uid, sizeof uid, "%s_close1", buy);
     assert_string_equal(c.uid, uid);
     assert_int_equal(sim_position(s, a, buy)->volume.v, dec("0.3").v);
-    assert_int_equal(sim_close(s, a, buy, "BTCUSD", SIDE_BUY, false, dec("0.3"), &c, &why, &e), 0);
+    assert_int_equal(
+        sim_close(s, SIM_CLIENT, a, buy, "BTCUSD", SIDE_BUY, false, dec("0.3"), &c, &why, &e), 0);
     assert_false(c.partial);
     snprintf(uid, sizeof uid, "%s_close2", buy);
     assert_string_equal(c.uid, uid);
@@ -120,12 +100,14 @@ static void test_validation(void **state)
     struct sim *s = flat_sim(&t, steady, 4, NULL);
     int a = add(s, "1001", "USD", 100, "1000"), b = add(s, "1002", "USD", 100, "1000");
     const decimal none = {0};
-    assert_int_equal(sim_open(s, a, "ETHUSD", SIDE_BUY, dec("1"), none, none, id, &why, &e),
-                     ERR_STATE);
+    assert_int_equal(
+        sim_open(s, SIM_CLIENT, a, "ETHUSD", SIDE_BUY, dec("1"), none, none, id, &why, &e),
+        ERR_STATE);
     assert_int_equal(why, SIM_UNKNOWN_INSTRUMENT);
     assert_string_equal(sim_reason_code(why), "UNKNOWN_INSTRUMENT");
-    assert_int_equal(sim_open(s, 9, "BTCUSD", SIDE_BUY, dec("1"), none, none, id, &why, &e),
-                     ERR_NOTFOUND);
+    assert_int_equal(
+        sim_open(s, SIM_CLIENT, 9, "BTCUSD", SIDE_BUY, dec("1"), none, none, id, &why, &e),
+        ERR_NOTFOUND);
     const char *volumes[] = {"0", "-1", "0.009", "0.015", "100.01"};
     for (size_t k = 0; k < 5; k++)
         assert_int_equal(open_at(s, a, SIDE_BUY, volumes[k], "0", "0"), SIM_VOLUME);
@@ -150,29 +132,41 @@ static void test_validation(void **state)
         assert_int_equal(call, ERR_STATE);                                                         \
         assert_int_equal(why, reason);                                                             \
     } while (0)
-    REFUSED(sim_edit(s, a, "W1", "BTCUSD", SIDE_BUY, none, none, &why, &e), SIM_UNKNOWN_ID);
-    REFUSED(sim_edit(s, b, id, "BTCUSD", SIDE_BUY, none, none, &why, &e), SIM_UNKNOWN_ID);
-    REFUSED(sim_edit(s, a, id, "BTCUSD", SIDE_SELL, none, none, &why, &e), SIM_SIDE);
-    REFUSED(sim_edit(s, a, id, "EURUSD", SIDE_BUY, none, none, &why, &e), SIM_INSTRUMENT);
-    REFUSED(sim_edit(s, a, id, "BTCUSD", SIDE_BUY, dec("50500"), none, &why, &e), SIM_STOPS_SIDE);
-    REFUSED(sim_close(s, a, id, "BTCUSD", SIDE_SELL, false, none, NULL, &why, &e), SIM_SIDE);
-    REFUSED(sim_close(s, a, "", "BTCUSD", SIDE_BUY, false, none, NULL, &why, &e), SIM_UNKNOWN_ID);
-    REFUSED(sim_close(s, a, id, "BTCUSD", SIDE_BUY, false, dec("1"), NULL, &why, &e), SIM_VOLUME);
-    REFUSED(sim_close(s, a, id, "BTCUSD", SIDE_BUY, true, dec("1.97"), NULL, &why, &e),
-            SIM_PARTIAL);
-    REFUSED(sim_close(s, a, id, "BTCUSD", SIDE_BUY, true, dec("5"), NULL, &why, &e), SIM_PARTIAL);
-    REFUSED(sim_close(s, a, id, "BTCUSD", SIDE_BUY, true, dec("0.005"), NULL, &why, &e),
+    REFUSED(sim_edit(s, SIM_CLIENT, a, "W1", "BTCUSD", SIDE_BUY, none, none, &why, &e),
+            SIM_UNKNOWN_ID);
+    REFUSED(sim_edit(s, SIM_CLIENT, b, id, "BTCUSD", SIDE_BUY, none, none, &why, &e),
+            SIM_UNKNOWN_ID);
+    REFUSED(sim_edit(s, SIM_CLIENT, a, id, "BTCUSD", SIDE_SELL, none, none, &why, &e), SIM_SIDE);
+    REFUSED(sim_edit(s, SIM_CLIENT, a, id, "EURUSD", SIDE_BUY, none, none, &why, &e),
+            SIM_INSTRUMENT);
+    REFUSED(sim_edit(s, SIM_CLIENT, a, id, "BTCUSD", SIDE_BUY, dec("50500"), none, &why, &e),
+            SIM_STOPS_SIDE);
+    REFUSED(sim_close(s, SIM_CLIENT, a, id, "BTCUSD", SIDE_SELL, false, none, NULL, &why, &e),
+            SIM_SIDE);
+    REFUSED(sim_close(s, SIM_CLIENT, a, "", "BTCUSD", SIDE_BUY, false, none, NULL, &why, &e),
+            SIM_UNKNOWN_ID);
+    REFUSED(sim_close(s, SIM_CLIENT, a, id, "BTCUSD", SIDE_BUY, false, dec("1"), NULL, &why, &e),
             SIM_VOLUME);
-    REFUSED(sim_close(s, a, id, "BTCUSD", SIDE_BUY, true, none, NULL, &why, &e), SIM_VOLUME);
+    REFUSED(sim_close(s, SIM_CLIENT, a, id, "BTCUSD", SIDE_BUY, true, dec("1.97"), NULL, &why, &e),
+            SIM_PARTIAL);
+    REFUSED(sim_close(s, SIM_CLIENT, a, id, "BTCUSD", SIDE_BUY, true, dec("5"), NULL, &why, &e),
+            SIM_PARTIAL);
+    REFUSED(sim_close(s, SIM_CLIENT, a, id, "BTCUSD", SIDE_BUY, true, dec("0.005"), NULL, &why, &e),
+            SIM_VOLUME);
+    REFUSED(sim_close(s, SIM_CLIENT, a, id, "BTCUSD", SIDE_BUY, true, none, NULL, &why, &e),
+            SIM_VOLUME);
 #undef REFUSED
-    assert_int_equal(sim_edit(s, a, id, "BTCUSD", SIDE_BUY, dec("49000"), dec("51000"), &why, &e),
-                     0);
+    assert_int_equal(
+        sim_edit(s, SIM_CLIENT, a, id, "BTCUSD", SIDE_BUY, dec("49000"), dec("51000"), &why, &e),
+        0);
     assert_int_equal(sim_position(s, a, id)->target.v, dec("51000").v);
-    assert_int_equal(sim_edit(s, a, id, "BTCUSD", SIDE_BUY, none, none, &why, &e), 0);
+    assert_int_equal(sim_edit(s, SIM_CLIENT, a, id, "BTCUSD", SIDE_BUY, none, none, &why, &e), 0);
     assert_int_equal(sim_position(s, a, id)->stop.v, 0);
-    assert_int_equal(sim_close(s, a, id, "BTCUSD", SIDE_BUY, false, none, NULL, &why, &e), 0);
-    assert_int_equal(sim_close(s, a, id, "BTCUSD", SIDE_BUY, false, none, NULL, &why, &e),
-                     ERR_STATE); /* a second full close is refused */
+    assert_int_equal(
+        sim_close(s, SIM_CLIENT, a, id, "BTCUSD", SIDE_BUY, false, none, NULL, &why, &e), 0);
+    assert_int_equal(
+        sim_close(s, SIM_CLIENT, a, id, "BTCUSD", SIDE_BUY, false, none, NULL, &why, &e),
+        ERR_STATE); /* a second full close is refused */
     assert_int_equal(why, SIM_UNKNOWN_ID);
     sim_free(s);
     free(t.bars);
@@ -238,8 +232,8 @@ static void test_stops_and_targets(void **state)
     /* The market has ended: what is open can be closed, nothing be opened. */
     assert_true(sim_ended(s));
     assert_int_equal(open_at(s, a, SIDE_BUY, "1", "0", "0"), SIM_NO_QUOTE);
-    assert_int_equal(sim_close(s, a, left, "BTCUSD", SIDE_SELL, false, dec("0"), NULL, &why, &e),
-                     0);
+    assert_int_equal(
+        sim_close(s, SIM_CLIENT, a, left, "BTCUSD", SIDE_SELL, false, dec("0"), NULL, &why, &e), 0);
     assert_int_equal(sim_account_at(s, a)->balance.v, dec("99189").v); /* -409 - 402 */
     sim_free(s);
     free(t.bars);
@@ -273,8 +267,9 @@ static void test_currencies(void **state)
     assert_int_equal(m.equity.v, dec("9997").v + want.v);
     decimal_div(dec("1000.02"), q.bid, DECIMAL_CEIL, &margin); /* 50,001 / 50 */
     assert_int_equal(m.margin.v, margin.v);
-    assert_int_equal(sim_close(s, eur, last_id, "BTCUSD", SIDE_BUY, false, dec("1"), &c, &why, &e),
-                     0);
+    assert_int_equal(
+        sim_close(s, SIM_CLIENT, eur, last_id, "BTCUSD", SIDE_BUY, false, dec("1"), &c, &why, &e),
+        0);
     decimal_to_places(want, 2, DECIMAL_HALF_EVEN, &want);
     assert_int_equal(c.profit.v, want.v);
     assert_int_equal(c.commission.v, dec("-3").v);
@@ -289,8 +284,9 @@ static void test_currencies(void **state)
     /* A pair is traded like the main symbol; the account's leverage alone counts. */
     char id[32];
     assert_true(sim_quote(s, sim_symbol(s, "USDCHF"), &q));
-    assert_int_equal(
-        sim_open(s, usd, "USDCHF", SIDE_BUY, dec("0.1"), dec("0"), dec("0"), id, &why, &e), 0);
+    assert_int_equal(sim_open(s, SIM_CLIENT, usd, "USDCHF", SIDE_BUY, dec("0.1"), dec("0"),
+                              dec("0"), id, &why, &e),
+                     0);
     assert_int_equal(sim_position(s, usd, id)->price.v, q.ask.v);
     decimal francs, spread;
     decimal_sub(q.bid, q.ask, &spread);

@@ -70,21 +70,23 @@ static void trade(struct sim *s, struct rng *r, int steps)
         switch (p == NULL ? 0 : rng_range(r, 0, 4)) {
         case 0:
         case 1:
-            rc = sim_open(s, account, "BTCUSD", side,
+            rc = sim_open(s, SIM_CLIENT, account, "BTCUSD", side,
                           decimal_raw(rng_range(r, 1, 30) * (DECIMAL_ONE / 100)),
                           away(side == SIDE_BUY ? q.bid : q.ask, stop),
                           away(side == SIDE_BUY ? q.bid : q.ask, target), id, &why, &e);
             break;
         case 2:
-            rc = sim_edit(s, account, p->id, "BTCUSD", p->side,
+            rc = sim_edit(s, SIM_CLIENT, account, p->id, "BTCUSD", p->side,
                           away(p->side == SIDE_BUY ? q.bid : q.ask, -300 * p->side), dec("0"), &why,
                           &e);
             break;
         case 3:
-            rc = sim_close(s, account, p->id, "BTCUSD", p->side, true, dec("0.01"), NULL, &why, &e);
+            rc = sim_close(s, SIM_CLIENT, account, p->id, "BTCUSD", p->side, true, dec("0.01"),
+                           NULL, &why, &e);
             break;
         default:
-            rc = sim_close(s, account, p->id, "BTCUSD", p->side, false, p->volume, NULL, &why, &e);
+            rc = sim_close(s, SIM_CLIENT, account, p->id, "BTCUSD", p->side, false, p->volume, NULL,
+                           &why, &e);
             break;
         }
         assert_true(rc == 0 || rc == ERR_STATE);
@@ -131,8 +133,9 @@ static void check_ledger(const struct sim *s)
     read_ledger(&text);
     assert_int_equal(strncmp(text.p,
                              "seq,time,account,op,position,uid,symbol,side,volume,price,stop,"
-                             "target,open_price,profit,commission,swap,balance,reason\n",
-                             118),
+                             "target,open_price,profit,commission,swap,balance,reason,"
+                             "source,order,type,accrued,parts\n",
+                             150),
                      0);
     for (const char *line = strchr(text.p, '\n') + 1; *line != '\0';
          line = strchr(line, '\n') + 1) {
@@ -291,14 +294,178 @@ static void test_broken_ledger(void **state)
     const char *close = strstr(whole.p, ",close,");
     assert_non_null(close);
     const char *end = strchr(close, '\n');
-    str_add(&copy, whole.p, (size_t)(end - whole.p));
-    while (copy.p[copy.len - 1] != ',')
-        copy.len--;
-    copy.p[copy.len - 2] = copy.p[copy.len - 2] == '1' ? '2' : '1';
-    str_addz(&copy, "client\n");
+    str_add(&copy, whole.p, (size_t)(end + 1 - whole.p));
+    char *line = copy.p + copy.len - 1;
+    while (line[-1] != '\n')
+        line--;
+    for (int k = 0; k < 17; k++)
+        line = strchr(line, ',') + 1;
+    line[-2] = line[-2] == '1' ? '2' : '1'; /* the last digit of the 17th field, the balance */
     spoil(copy.p, copy.len, "the balance");
+    /* a swap that was never carried */
+    str_clear(&copy);
+    str_add(&copy, whole.p, (size_t)(end - 2 - whole.p)); /* the row ends with accrued and parts */
+    str_addz(&copy, "7,\n");
+    spoil(copy.p, copy.len, "the swap");
     str_fini(&copy);
     str_fini(&whole);
+}
+
+/* What a row may not say after these: an account, a position of two parts, a pending order. */
+static void test_contradictions(void **state)
+{
+    (void)state;
+    static const char base[] =
+        "seq,time,account,op,position,uid,symbol,side,volume,price,stop,target,open_price,profit,"
+        "commission,swap,balance,reason,source,order,type,accrued,parts\n"
+        "1,2024-01-01T00:00:00.000Z,A,account,,,USD,,100,0,0,0,0,0,0,0,10000,a@b.c,broker,,,0,\n"
+        "2,2024-01-01T00:00:01.000Z,A,open,W1,,BTCUSD,BUY,0.5,40000.1,0,0,0,0,0,0,10000,client,"
+        "hand,W2,,0,W3:0.2:40000|W4:0.3:40000.2\n"
+        "3,2024-01-01T00:00:02.000Z,A,pending,W5,,BTCUSD,SELL,0.1,50000,0,0,0,0,0,0,10000,client,"
+        "client,,LIMIT,0,\n"
+        "4,2024-01-01T00:00:02.000Z,A,swap,W1,,BTCUSD,BUY,0.5,0,0,0,0,0,0,0,10000,nights 1,broker,"
+        ",,-2.5,\n";
+    static const struct {
+        const char *row, *what;
+    } cases[] = {
+        {"B,open,W9,,BTCUSD,BUY,1,40000,0,0,0,0,0,0,10000,client,client,,,0,", "the account"},
+        {"A,steal,W1,,BTCUSD,BUY,1,40000,0,0,0,0,0,0,10000,client,client,,,0,", "unknown op"},
+        {"A,open,W1,,BTCUSD,BUY,1,40000,0,0,0,0,0,0,10000,client,client,,,0,", "exists already"},
+        {"A,open,,,BTCUSD,BUY,1,40000,0,0,0,0,0,0,10000,client,client,,,0,", "exists already"},
+        {"A,open,W9,,XAUUSD,BUY,1,40000,0,0,0,0,0,0,10000,client,client,,,0,", "symbol"},
+        {"A,open,W9,,BTCUSD,BUY,1,40000,0,0,0,0,0,0,10001,client,client,,,0,", "the balance"},
+        {"A,open,W9,,BTCUSD,BUY,1,40000,0,0,0,0,0,0,10000,client,client,,,0,W8:0.5:40000",
+         "the parts"},
+        {"A,open,W9,,BTCUSD,BUY,1,40000.1,0,0,0,0,0,0,10000,client,client,,,0,"
+         "W8:0.5:40000|W7:0.5:40000",
+         "the parts"},
+        {"A,open,W9,,BTCUSD,BUY,1,40000,0,0,0,0,0,0,10000,client,client,,,0,"
+         "W8:1.5:40000|W7:-0.5:40000",
+         "the parts"},
+        {"A,open,W9,,BTCUSD,BUY,1,40000,0,0,0,0,0,0,10000,client,client,,,0,"
+         "W8:0.5:39999.95|W7:0.5:40000.05",
+         "the parts"},
+        {"A,open,W9,,BTCUSD,BUY,1,40000,0,0,0,0,0,0,10000,client,client,,,0,"
+         "W8:0.25:40000|W7:0.25:40000|W6:0.25:40000|W4:0.25:40000",
+         "not a row"},
+        {"A,open,W9,,BTCUSD,BUY,1,40000,0,0,0,0,0,0,10000,client,client,,,0,W8:1:40000|",
+         "not a row"},
+        {"A,open,W9,,BTCUSD,BUY,1,40000,0,0,0,0,0,0,10000,client,client,,,0,W8:1", "not a row"},
+        {"A,pending,W5,,BTCUSD,SELL,1,50000,0,0,0,0,0,0,10000,client,client,,STOP,0,",
+         "exists already"},
+        {"A,pending,W9,,BTCUSD,SELL,1,50000,0,0,0,0,0,0,10000,client,client,,MARKET,0,", "type"},
+        {"A,pending,W9,,BTCUSD,SELL,1,0,0,0,0,0,0,0,10000,client,client,,STOP,0,", "price"},
+        {"A,pending_edit,W1,,BTCUSD,SELL,1,50000,0,0,0,0,0,0,10000,client,client,,,0,",
+         "the pending order is unknown"},
+        {"A,pending_edit,W5,,BTCUSD,SELL,0,50000,0,0,0,0,0,0,10000,client,client,,,0,", "volume"},
+        {"A,cancel,W1,,BTCUSD,SELL,1,0,0,0,0,0,0,0,10000,client,client,,,0,",
+         "the pending order is unknown"},
+        {"A,fill,W6,,BTCUSD,SELL,0.1,50000,0,0,0,0,0,0,10000,trigger,broker,W1,,0,",
+         "the pending order is unknown"},
+        {"A,fill,W6,,BTCUSD,SELL,0.2,50000,0,0,0,0,0,0,10000,trigger,broker,W5,,0,", "volume"},
+        {"A,fill,W6,,BTCUSD,BUY,0.1,50000,0,0,0,0,0,0,10000,trigger,broker,W5,,0,", "side"},
+        {"A,fill,W6,,EURUSD,SELL,0.1,50000,0,0,0,0,0,0,10000,trigger,broker,W5,,0,", "symbol"},
+        {"A,fill,W1,,BTCUSD,SELL,0.1,50000,0,0,0,0,0,0,10000,trigger,broker,W5,,0,",
+         "the position exists"},
+        {"A,swap,W5,,BTCUSD,SELL,0.1,0,0,0,0,0,0,0,10000,nights 1,broker,,,-1,", "is unknown"},
+        {"A,close,W1,W1_close1,BTCUSD,BUY,0.5,40000.1,0,0,0,0,0,0,10000,client,client,,,0,",
+         "the swap"},
+        {"A,close,W1,W1_close1,BTCUSD,BUY,0.5,40000.1,0,0,0,0,0,-1.5,9998.5,client,client,,,-1,",
+         "the swap"},
+        {"A,close_partial,W1,,BTCUSD,BUY,0.2,40000.1,0,0,0,0,0,-1,9999,client,client,,,-1.49,",
+         "the swap"},
+        {"A,credit,,,,,-1,0,0,0,0,0,0,0,10000,,broker,,,0,", "unknown operation"},
+        {"A,deposit,,,,,0,0,0,0,0,5,0,0,10000,,broker,,,0,", "the balance"},
+    };
+    struct sim_config config = {.seed = 31, .data_dir = folder, .history_bars = 30};
+    struct str text;
+    char path[128];
+    struct err e;
+    snprintf(path, sizeof path, "%s/sim/ledger.csv", folder);
+    struct sim *s = make(&config);
+    sim_free(s);
+    str_init(&text);
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        str_clear(&text);
+        str_addf(&text, "%s5,2024-01-01T00:00:03.000Z,%s\n", base, cases[k].row);
+        spoil(text.p, text.len, cases[k].what);
+    }
+    /* And without such a row it is a book. */
+    assert_int_equal(file_replace(path, base, sizeof base - 1, 0600, &e), 0);
+    s = make(&config);
+    const struct sim_position *p = sim_position(s, 0, "W1");
+    assert_non_null(p);
+    assert_int_equal(p->part_count, 2);
+    assert_string_equal(p->parts[1].id, "W4");
+    assert_int_equal(p->parts[1].price.v, dec("40000.2").v);
+    assert_int_equal(p->swap.v, dec("-2.5").v);
+    assert_int_equal(p->by, SIM_HAND);
+    assert_string_equal(p->order, "W2");
+    assert_non_null(sim_pending(s, 0, "W5"));
+    sim_free(s);
+    str_fini(&text);
+}
+
+/* The ledger of a version without pending orders and swaps: its file gets today's columns, and the
+ * book is the same before and after. */
+static void test_older_ledger(void **state)
+{
+    (void)state;
+    struct rng r;
+    struct err e;
+    rng_seed(&r, 12);
+    struct sim *s = trading_sim();
+    trade(s, &r, 120);
+    struct str before, after, now, old;
+    str_init(&before);
+    str_init(&after);
+    str_init(&old);
+    dump(s, &before);
+    sim_free(s);
+    read_ledger(&now);
+    for (const char *line = now.p; *line != '\0'; line = strchr(line, '\n') + 1) {
+        const char *end = line;
+        for (int k = 0; k < 18; k++)
+            end = strchr(end, ',') + 1;
+        str_add(&old, line, (size_t)(end - 1 - line));
+        str_addc(&old, '\n');
+    }
+    char path[128];
+    snprintf(path, sizeof path, "%s/sim/ledger.csv", folder);
+    assert_int_equal(file_replace(path, old.p, old.len, 0600, &e), 0);
+    s = trading_sim();
+    assert_null(sim_report(s));
+    dump(s, &after);
+    /* Closing orders have the ids that such a version gave them; all else is as it was. */
+    size_t cursor = 0;
+    const struct sim_closed *c = sim_closed_next(s, 0, 0, NEVER, &cursor);
+    assert_non_null(c);
+    assert_int_equal(c->order[1], '6');
+    assert_int_equal(before.len, after.len);
+    for (size_t k = 0; k + 18 < before.len; k++) {
+        if (before.p[k] == ' ' && before.p[k + 1] == 'W' && before.p[k + 2] == '7' &&
+            after.p[k + 2] == '6')
+            memcpy(after.p + k, before.p + k, 18);
+    }
+    assert_memory_equal(before.p, after.p, before.len);
+    trade(s, &r, 60);
+    str_clear(&after);
+    str_clear(&before);
+    dump(s, &before);
+    sim_free(s);
+    str_fini(&now);
+    read_ledger(&now);
+    assert_non_null(strstr(now.p, ",source,order,type,accrued,parts\n"));
+    assert_true(now.len > old.len);
+    s = trading_sim();
+    dump(s, &after);
+    assert_int_equal(before.len, after.len);
+    assert_memory_equal(before.p, after.p, before.len);
+    sim_free(s);
+    str_fini(&before);
+    str_fini(&after);
+    str_fini(&now);
+    str_fini(&old);
 }
 
 /* Nothing is executed that could not be written down. */
@@ -326,12 +493,14 @@ static void test_unwritable_ledger(void **state)
     assert_non_null(null);
     int kept = dup(found);
     assert_int_equal(dup2(fileno(null), found), found);
-    int rc = sim_open(s, 0, "BTCUSD", SIDE_BUY, dec("0.1"), dec("0"), dec("0"), id, &why, &e);
+    int rc = sim_open(s, SIM_CLIENT, 0, "BTCUSD", SIDE_BUY, dec("0.1"), dec("0"), dec("0"), id,
+                      &why, &e);
     assert_int_equal(rc, ERR_IO);
     assert_int_equal(sim_account_at(s, 0)->positions, 0);
     assert_int_equal(dup2(kept, found), found);
-    assert_int_equal(
-        sim_open(s, 0, "BTCUSD", SIDE_BUY, dec("0.1"), dec("0"), dec("0"), id, &why, &e), 0);
+    assert_int_equal(sim_open(s, SIM_CLIENT, 0, "BTCUSD", SIDE_BUY, dec("0.1"), dec("0"), dec("0"),
+                              id, &why, &e),
+                     0);
     close(kept);
     fclose(null);
     sim_free(s);
@@ -346,6 +515,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_ledger_is_the_book, make_folder, drop_folder),
         cmocka_unit_test_setup_teardown(test_torn_line, make_folder, drop_folder),
         cmocka_unit_test_setup_teardown(test_broken_ledger, make_folder, drop_folder),
+        cmocka_unit_test_setup_teardown(test_contradictions, make_folder, drop_folder),
+        cmocka_unit_test_setup_teardown(test_older_ledger, make_folder, drop_folder),
         cmocka_unit_test_setup_teardown(test_unwritable_ledger, make_folder, drop_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

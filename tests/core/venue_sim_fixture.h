@@ -68,4 +68,26 @@ static inline int add(struct sim *s, const char *id, const char *currency, int l
     return sim_account_add(s, &a, &e);
 }
 
+/* A tape of flat minutes at given prices: the market stands where a test wants it. */
+static inline void flat_tape(struct tape *t, const char *const *prices, size_t count)
+{
+    *t = (struct tape){.count = count, .timeframe = MINUTE, .hash = "00000000000000aa"};
+    t->bars = calloc(count, sizeof *t->bars);
+    assert_non_null(t->bars);
+    for (size_t k = 0; k < count; k++) {
+        decimal p = dec(prices[k]);
+        t->bars[k] = (struct tape_bar){
+            INT64_C(1704067200000) + (int64_t)k * MINUTE, p, p, p, p, decimal_int(100)};
+    }
+}
+
+/* Bid and ask of the main symbol: a spread of 20 points around 50,000.0 is 49,999.0 / 50,001.0. */
+static inline struct sim *flat_sim(struct tape *t, const char *const *prices, size_t count,
+                                   const char *data_dir)
+{
+    flat_tape(t, prices, count);
+    return make(
+        &(struct sim_config){.tape = t, .history_bars = 1, .spread = 20, .data_dir = data_dir});
+}
+
 #endif

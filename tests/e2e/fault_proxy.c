@@ -12,8 +12,10 @@
  *   --path   faults and holds are for paths that end so (default: /position/open, /position/close)
  *   --mode   none (default), or in place of the answer:
  *            reset (RST), fin, half (of the answer, then FIN), stall (half, then silence), garbage
- * (no HTTP), nonsense (200 without sense), late (the answer after --late ms), a status (401) drop
- * (RST) and refuse-STATUS do not pass the request on at all
+ * (no HTTP), nonsense (200 without sense), late (the answer after --late ms), a status (401), pass
+ * (the answer itself: matching requests are told, nothing more). drop (RST) and refuse-STATUS do
+ * not pass the request on at all, delay passes it on after --late ms. Several, separated by commas,
+ * take turns
  *   --every  each Nth matching request on a connection that was used before; --fresh: on any
  *   --times  so many faults at most (default: no limit)
  *   --hold   each matching request waits so many ms before it is passed on
@@ -38,6 +40,7 @@
 
 #define MAX_LINKS 2048
 #define MAX_PATHS 8
+#define MAX_MODES 16
 #define MAX_MESSAGE (8u << 20)
 
 enum state {
@@ -63,14 +66,15 @@ struct link {
     struct buf ask;    /* to the server */
     struct buf answer; /* from the server, until it is whole */
     unsigned requests; /* passed on before the current one */
-    bool fault;        /* the current one gets a fault */
+    const char *fault; /* mode of the fault that the current one gets; NULL: none */
     bool head;         /* the current one is a HEAD: its answer has no body */
     char path[160];
 };
 
 struct proxy {
     struct sockaddr_in to;
-    const char *mode;
+    const char *modes[MAX_MODES]; /* "none" is none */
+    size_t mode_count, next_mode;
     const char *paths[MAX_PATHS];
     size_t path_count;
     long every, times, hold_min, hold_max, late;
@@ -263,7 +267,7 @@ static void link_free(struct link *l)
 
 static void tell(struct proxy *x, const struct link *l)
 {
-    printf("fault %ld %s %s\n", ++x->faults, x->mode, l->path);
+    printf("fault %ld %s %s\n", ++x->faults, l->fault, l->path);
     fflush(stdout);
 }
 
@@ -284,44 +288,47 @@ static void spoil(struct proxy *x, struct link *l, size_t n)
     static const char nonsense[] = "HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{\"status\":\"OK";
     tell(x, l);
     l->state = IDLE;
-    if (strcmp(x->mode, "reset") == 0 || strcmp(x->mode, "drop") == 0) {
+    if (strcmp(l->fault, "reset") == 0 || strcmp(l->fault, "drop") == 0) {
         if (l->client >= 0)
             reset(l->client);
         l->client = -1;
-    } else if (strcmp(x->mode, "fin") == 0) {
+    } else if (strcmp(l->fault, "fin") == 0) {
         l->state = CLOSING;
-    } else if (strcmp(x->mode, "half") == 0) {
+    } else if (strcmp(l->fault, "half") == 0) {
         add(&l->out, l->answer.p, n - n / 8);
         l->state = CLOSING;
-    } else if (strcmp(x->mode, "stall") == 0) {
+    } else if (strcmp(l->fault, "stall") == 0) {
         add(&l->out, l->answer.p, n - n / 8);
-    } else if (strcmp(x->mode, "garbage") == 0) {
+    } else if (strcmp(l->fault, "garbage") == 0) {
         add(&l->out, garbage, sizeof garbage - 1);
         l->state = CLOSING;
-    } else if (strcmp(x->mode, "nonsense") == 0) {
+    } else if (strcmp(l->fault, "pass") == 0) {
+        add(&l->out, l->answer.p, n);
+    } else if (strcmp(l->fault, "nonsense") == 0) {
         add(&l->out, nonsense, sizeof nonsense - 1);
-    } else if (strcmp(x->mode, "late") == 0) {
+    } else if (strcmp(l->fault, "late") == 0) {
         l->state = LATE;
         l->due = now_ms() + x->late;
         return; /* keeps the answer */
     } else {
-        add_status(l, strncmp(x->mode, "refuse-", 7) == 0 ? x->mode + 7 : x->mode);
+        add_status(l, strncmp(l->fault, "refuse-", 7) == 0 ? l->fault + 7 : l->fault);
     }
     drop(&l->answer, n);
 }
 
-static bool wants_fault(struct proxy *x, const struct link *l)
+/* The fault that a matching request gets; NULL: none. */
+static const char *choose_fault(struct proxy *x, const struct link *l)
 {
-    if (strcmp(x->mode, "none") == 0 || (l->requests == 0 && !x->fresh))
-        return false;
+    if (strcmp(x->modes[0], "none") == 0 || (l->requests == 0 && !x->fresh))
+        return NULL;
     if (x->times > 0 && x->faults >= x->times)
-        return false;
-    return ++x->seen % x->every == 0;
+        return NULL;
+    return ++x->seen % x->every == 0 ? x->modes[x->next_mode++ % x->mode_count] : NULL;
 }
 
-static bool passes_nothing(const struct proxy *x)
+static bool passes_nothing(const char *mode)
 {
-    return strcmp(x->mode, "drop") == 0 || strncmp(x->mode, "refuse-", 7) == 0;
+    return strcmp(mode, "drop") == 0 || strncmp(mode, "refuse-", 7) == 0;
 }
 
 static int64_t hold_ms(struct proxy *x)
@@ -348,14 +355,19 @@ static void begin_request(struct proxy *x, struct link *l)
         return;
     read_path(l);
     bool matching = matches(x, l->path);
-    l->fault = matching && wants_fault(x, l);
-    if (l->fault && passes_nothing(x)) {
+    l->fault = matching ? choose_fault(x, l) : NULL;
+    if (l->fault != NULL && passes_nothing(l->fault)) {
         drop(&l->in, n);
         spoil(x, l, 0);
         return;
     }
     l->state = HELD;
     l->due = matching && x->hold_max > 0 ? now_ms() + hold_ms(x) : 0;
+    if (l->fault != NULL && strcmp(l->fault, "delay") == 0) {
+        tell(x, l);
+        l->due = now_ms() + x->late;
+        l->fault = NULL; /* its answer is as it should be */
+    }
 }
 
 static void finish_answer(struct proxy *x, struct link *l)
@@ -369,7 +381,7 @@ static void finish_answer(struct proxy *x, struct link *l)
     size_t n = whole(&l->answer, l->head);
     if (n == 0)
         return;
-    if (l->fault) {
+    if (l->fault != NULL) {
         spoil(x, l, n);
         return;
     }
@@ -503,12 +515,25 @@ static void set_target(struct proxy *x, const char *text)
         usage("--to wants a numeric address");
 }
 
-static void set_option(struct proxy *x, const char *name, const char *value)
+/* Splits "a,b,c" in place. */
+static void set_modes(struct proxy *x, char *text)
+{
+    x->mode_count = 0;
+    for (char *word = strtok(text, ","); word != NULL; word = strtok(NULL, ",")) {
+        if (x->mode_count == MAX_MODES)
+            usage("--mode has too many words");
+        x->modes[x->mode_count++] = word;
+    }
+    if (x->mode_count == 0)
+        usage("--mode is empty");
+}
+
+static void set_option(struct proxy *x, const char *name, char *value)
 {
     if (strcmp(name, "--to") == 0) {
         set_target(x, value);
     } else if (strcmp(name, "--mode") == 0) {
-        x->mode = value;
+        set_modes(x, value);
     } else if (strcmp(name, "--path") == 0 && x->path_count < MAX_PATHS) {
         x->paths[x->path_count++] = value;
     } else if (strcmp(name, "--every") == 0) {
@@ -527,7 +552,8 @@ static void set_option(struct proxy *x, const char *name, const char *value)
 
 int main(int argc, char **argv)
 {
-    static struct proxy x = {.mode = "none", .every = 1, .late = 1000, .chance = 7};
+    static struct proxy x = {
+        .modes = {"none"}, .mode_count = 1, .every = 1, .late = 1000, .chance = 7};
     for (int k = 1; k < argc; k++) {
         if (strcmp(argv[k], "--fresh") == 0)
             x.fresh = true;

@@ -14,24 +14,8 @@ local function expect(condition, format, ...)
   if not condition then faults[#faults + 1] = format:format(...) end
 end
 
-local function read_csv(path)
-  local rows, names = {}, nil
-  for line in assert(fs.read(path, 1 << 30)):gmatch("[^\n]+") do
-    local fields = {}
-    for field in (line .. ","):gmatch("([^,]*),") do fields[#fields + 1] = field end
-    if names then
-      local row = {}
-      for i, name in ipairs(names) do row[name] = fields[i] end
-      rows[#rows + 1] = row
-    else
-      names = fields
-    end
-  end
-  return rows
-end
-
 local summary = assert(json.decode(assert(fs.read(summary_path))))
-local rows = read_csv(data .. "/sim/ledger.csv")
+local rows = dofile "tests/e2e/ledger_rows.lua".read(data)
 local net, balance, opens, closes = {}, {}, {}, {}
 for _, row in ipairs(rows) do
   local id = row.account
@@ -40,7 +24,7 @@ for _, row in ipairs(rows) do
       + decimal.new(row.swap ~= "" and row.swap or "0")
     net[id] = (net[id] or decimal.zero) + sum
     closes[id] = (closes[id] or 0) + 1
-  elseif row.op == "open" then
+  elseif row.op == "open" or row.op == "fill" then
     opens[id] = (opens[id] or 0) + 1
   end
   if row.balance ~= "" then balance[id] = row.balance end
@@ -58,10 +42,10 @@ for _, account in ipairs(summary.accounts) do
     account.trades)
 end
 
--- One position for each accepted intent, and none that is not one.
+-- One position for each intent that was executed, of market entries and pending orders, and none that is not one.
 local intents, opened = {}, {}
 for e in journal.events(data .. "/journal") do
-  if e.kind == "intent" and e.op == "open" then
+  if e.kind == "intent" and (e.op == "open" or e.op == "pending") then
     intents[e.order] = e
   elseif e.kind == "position_opened" then
     expect(e.ours and intents[e.order], "position %s has no intent of ours", e.position)

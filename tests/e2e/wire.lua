@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- A client of engine.sock: wire.lua SOCKET NAME [KEY=VALUE...] sends one command and prints the reply;
+-- A client of engine.sock: wire.lua SOCKET NAME [KEY=VALUE...] sends one command and prints the reply (a value that
+-- is JSON is sent as it is, any other as a text);
 -- wire.lua SOCKET events FROM prints sequence number and kind of all events from FROM on until it has seen the
 -- newest one of that moment; wire.lua SOCKET garbage sends what is no frame of ours.
 
@@ -16,10 +17,12 @@ local function command(conn)
   local args = {}
   for _, pair in ipairs(rest) do
     local key, value = pair:match("^(.-)=(.*)$")
-    args[key] = value
+    local decoded = json.decode(value)
+    if decoded == nil then decoded = value end
+    args[key] = decoded
   end
   conn:send(3, json.encode { id = 1, name = name, args = args, who = "test" })
-  local _, reply = conn:recv(5000)
+  local _, reply = conn:recv(30000)
   print(reply)
 end
 

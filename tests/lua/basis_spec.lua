@@ -34,6 +34,15 @@ describe("the basis", function()
     assert.is_nil((b:quote("paper", "EURUSD")))
   end)
 
+  it("is nothing before the broker has told anything, and for a symbol without a reference neither for ever", function()
+    local b = basis.new()
+    assert.is_nil((b:quote("paper", "EURUSD")))
+    b:observe("paper", "EURUSD")
+    now = 30001
+    assert.is_nil((b:quote("paper", "EURUSD")))
+    assert.is_nil((b:quote("paper", "BTCUSD")))
+  end)
+
   it("is nothing when the broker was not heard for half a minute", function()
     local b = basis.new()
     b:observe("paper", "BTCUSD")

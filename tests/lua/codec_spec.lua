@@ -5,6 +5,7 @@ local clock = require "perigee.clock"
 local codec = require "perigee.venues.match_trader"
 local brokers = require "perigee.venues.brokers"
 local json = require "perigee.json"
+local profiles = require "perigee.venues.profiles"
 
 local function transcripts(name)
   return dofile("tests/transcripts/" .. name .. ".lua")
@@ -24,9 +25,16 @@ local calls = {}
 
 calls.platform_details = { ask = codec.platform_details, read = codec.read_platform_details }
 
+-- A profile that differs from the defaults in what a transcript says.
+local function profile_of(fields)
+  local copy = { name = "t" }
+  for key, value in pairs(fields or {}) do copy[key] = value end
+  return assert(profiles.make(copy))
+end
+
 calls.login = {
-  ask = function(args)
-    local profile = setmetatable({ login = args.login, id_key = args.id_key }, { __index = brokers.paper })
+  ask = function(args, fields)
+    local profile = profile_of(fields or { login = args.login, id_key = args.id_key })
     return codec.login(profile, args.email, args.password, args.broker_id)
   end,
   read = function(body)
@@ -37,7 +45,7 @@ calls.login = {
 }
 
 calls.refresh = {
-  ask = function() return codec.refresh(brokers.paper) end,
+  ask = function(_, fields) return codec.refresh(profile_of(fields)) end,
   read = function(body, answer)
     local said = { token = codec.read_refresh(body) }
     local full = body ~= "" and codec.read_login(body)
@@ -53,10 +61,14 @@ calls.refresh = {
   end,
 }
 
+calls.login_token = { ask = function(args, fields) return codec.login_token(profile_of(fields), args.token) end }
+
+calls.login_code = { ask = function(args, fields) return codec.login_code(profile_of(fields), args.code) end }
+
 calls.balance = { ask = codec.balance, read = codec.read_balance }
 
 calls.instruments = {
-  ask = codec.instruments,
+  ask = function(args) return codec.instruments(args and args.all) end,
   read = function(body)
     local rows, skipped = codec.read_instruments(body, "v")
     if not rows then return nil, skipped end
@@ -85,10 +97,13 @@ calls.active_orders = { ask = codec.active_orders, read = codec.read_active_orde
 
 local function check(t)
   local call = calls[t.call]
-  local method, path, body = call.ask(t.args)
-  assert.equal(t.request.method, method)
-  assert.equal(t.request.path, path)
-  assert.equal(t.request.body, body)
+  local method, path, body, kind = call.ask(t.args, t.profile)
+  if t.request then
+    assert.equal(t.request.method, method)
+    assert.equal(t.request.path, path)
+    assert.equal(t.request.body, body)
+    assert.equal(t.request.type, kind)
+  end
   if not t.answer then return end
   if t.reason then assert.equal(t.reason, codec.reason(t.answer.body)) end
   if t.answer.status ~= 200 then return end
@@ -103,7 +118,7 @@ local function check(t)
   end
 end
 
-for _, name in ipairs({ "session", "reads", "book" }) do
+for _, name in ipairs({ "session", "doors", "reads", "book" }) do
   describe("the codec and the transcripts of " .. name .. ":", function()
     for _, t in ipairs(transcripts(name)) do
       it(t.call .. ", " .. t.name, function() check(t) end)
@@ -141,6 +156,69 @@ describe("the codec and the transcripts of writes:", function()
   end
 end)
 
+describe("the codec and the transcripts of pending orders:", function()
+  local pending = transcripts("pending")
+
+  for _, t in ipairs(pending.requests) do
+    it("request, " .. t.name, function()
+      local method, path, body = codec.encode(brokers.paper, t.order)
+      assert.equal(t.method, method)
+      assert.equal(t.path, path)
+      assert.equal(t.body, body)
+      assert.is_table(json.decode(body))
+    end)
+  end
+
+  for _, t in ipairs(pending.answers) do
+    it(("answer to %s, %s"):format(t.op, t.name), function()
+      local verdict = codec.decode(brokers.paper, { op = t.op },
+        { status = t.answer.status, body = t.answer.body, header = header_of(t.answer) })
+      for key, value in pairs(t.means) do assert.equal(value, verdict[key], key) end
+      assert.equal(t.means.broker_id, verdict.broker_id)
+    end)
+  end
+
+  it("an order of no kind that is known is not sent", function()
+    for _, op in ipairs({ "pending", "pending_edit", "cancel" }) do
+      assert.has_error(function()
+        codec.encode(brokers.paper, { op = op, symbol = "X", side = "BUY", volume = "1", price = "1", stop = "0",
+          target = "0", position = "W1", type = "STOP_LIMIT" })
+      end)
+    end
+  end)
+end)
+
+describe("the codec and the transcripts of errors:", function()
+  for _, t in ipairs(transcripts("errors")) do
+    it(("%d, %s"):format(t.answer.status, t.name), function()
+      local said = codec.classify(t.answer.status, header_of(t.answer), t.answer.body)
+      assert.same({ kind = t.kind, retry_after_ms = t.wait_ms, reason = t.reason }, said)
+    end)
+  end
+
+  it("what went well has no reason", function()
+    for _, status in ipairs({ 200, 201, 204 }) do
+      assert.same({ kind = "ok", reason = "" },
+        codec.classify(status, function() end, '{"errorMessage":"x"}'))
+    end
+  end)
+end)
+
+describe("the codec's figures of positions", function()
+  it("tell profit, swap and the parts that it was filled in", function()
+    local rows, figures = codec.read_open_positions('{"positions":[{"id":"W1","symbol":"X","volume":"0.3","side":"BUY",'
+      .. '"openPrice":"10","profit":"1.5","netProfit":1.2,"swap":"-0.1","commission":-0.2,"currentPrice":"11",'
+      .. '"positions":[{"id":"W1","volume":"0.2","openPrice":"10","openTime":"2025-07-15T09:30:00Z"},'
+      .. '{"id":"W2","volume":0.1}]},{"id":"W3","symbol":"X","volume":"1","side":"SELL","openPrice":"10",'
+      .. '"positions":[{"volume":"1"}]}]}')
+    assert.equal(2, #rows)
+    assert.same({ profit = "1.5", net_profit = "1.2", swap = "-0.1", commission = "-0.2", current = "11", legs = {
+      { id = "W1", volume = "0.2", price = "10", opened_ms = 1752571800000 }, { id = "W2", volume = "0.1" } } },
+      figures[1])
+    assert.same({}, figures[2]) -- a part that cannot be read makes the parts unknown
+  end)
+end)
+
 describe("the codec's verdicts", function()
   it("carry words that the journal knows", function()
     local function code(status, headers, body)
@@ -156,6 +234,59 @@ describe("the codec's verdicts", function()
     assert.equal("rejected", code(422, nil, '{"status":"REJECTED"}'))
     assert.equal("unreadable", code(200, nil, "<html>"))
     assert.equal("partial_success", code(200, nil, '{"status":"PARTIAL_SUCCESS"}'))
+  end)
+end)
+
+describe("the codec's headers", function()
+  local function lines(profile, options)
+    options.user_agent, options.origin = "perigee/1", "https://b.example.org"
+    local out = {}
+    for i, pair in ipairs(codec.headers(profile, options)) do out[i] = pair[1] .. ": " .. pair[2] end
+    return out
+  end
+
+  it("are the documented ones", function()
+    assert.same({ "Accept: application/json", "User-Agent: perigee/1" }, lines(brokers.paper, {}))
+    assert.same({ "Accept: application/json", "User-Agent: perigee/1", "Content-Type: application/json",
+      "Auth-trading-api: t1", "Cookie: co-auth=x; rt=y" }, lines(brokers.paper, { content_type = "application/json",
+        account = { api_token = "t1" }, cookies = "co-auth=x; rt=y" }))
+  end)
+
+  it("give way to a profile's own of the same name, and say who we are", function()
+    local out = lines(brokers.fundingpips, { browser_id = "0a-1b" })
+    assert.equal("Accept: application/json, text/plain, */*", out[1])
+    assert.equal("User-Agent: Mozilla/5.0 (compatible; perigee/1)", out[2])
+    local rest = table.concat(out, "\n")
+    for _, line in ipairs({ "Origin: https://b.example.org", "Referer: https://b.example.org/",
+      "Sec-Fetch-Site: same-origin", "X-Browser-Id: 0a-1b" }) do
+      assert.truthy(rest:find(line, 1, true), line)
+    end
+    assert.is_nil(rest:find("Chrome", 1, true))
+    local seen = {}
+    for _, line in ipairs(out) do
+      local name = line:match("^[^:]*"):lower()
+      assert.is_nil(seen[name])
+      seen[name] = true
+    end
+  end)
+
+  it("know a login again by an id that stays", function()
+    local id = codec.browser_id("mine:ann@example.org")
+    assert.matches("^%x%x%x%x%x%x%x%x%-%x%x%x%x%-4%x%x%x%-[89ab]%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$", id)
+    assert.equal(id, codec.browser_id("mine:ann@example.org"))
+    assert.not_equal(id, codec.browser_id("mine:bob@example.org"))
+  end)
+end)
+
+describe("the codec's candles", function()
+  it("are asked in the form that the broker takes", function()
+    local now = 1752573600000
+    assert.same({ codec.candles("X", "5m", now - 3600000, now) },
+      { codec.candles_of(brokers.paper, "X", "5m", now - 3600000, now) })
+    assert.same({ "GET", "/candles?symbol=X&interval=M5&count=13" },
+      { codec.candles_of(brokers.fundezy, "X", "5m", now - 3600000, now) })
+    assert.same({ "GET", "/candles?symbol=X&interval=M5&count=1" },
+      { codec.candles_of(brokers.fundezy, "X", "5m", now + 1, now) })
   end)
 end)
 
@@ -183,10 +314,28 @@ describe("the codec's texts:", function()
     end
   end)
 
+  it("a reason loses what looks like a key, and keeps names, ids and figures", function()
+    local function reason(words) return codec.reason(require("perigee.json").encode { errorMessage = words }) end
+    for _, words in ipairs({ "Not enough money for W6910422326264457", "Volume 0.001 is below 0.01 of EURUSD.",
+      "position 365105 is not open at 2026-11-26T10:00:00Z" }) do
+      assert.equal(words, reason(words))
+    end
+    assert.equal("token *** is over", reason("token eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjE3NTI1NzQ1MDB9.abc-_ is over"))
+    assert.equal("key *** is wrong", reason("key 9f86d081884c7d659a2feaa0c55ad015 is wrong"))
+  end)
+
   it("a cookie keeps the case of its value and path", function()
     assert.same({ "rt", "AbC=", "/Manager" }, { codec.read_cookie("rt=AbC=; HttpOnly; Path=/Manager") })
     assert.same({ "rt", "x", "/" }, { codec.read_cookie("rt=x") })
-    assert.same({ "rt", "", "/" }, { codec.read_cookie("rt=; Max-Age=0; path=relative") })
+    assert.same({ "rt", "x", "/" }, { codec.read_cookie("rt=x ;path=relative; HttpOnly") })
+    assert.same({ "rt", "x", "/m" }, { codec.read_cookie("rt=x; Path = /m ; Expires=Thu, 01 Jan 2099 00:00:00 GMT") })
+    for _, line in ipairs({ "rt=", "rt=; Max-Age=100", "rt=x; Max-Age=0", "rt=x; max-age=-1",
+      "rt=x; Expires=Thu, 01 Jan 1970 00:00:00 GMT", "rt=x; Expires=Thu, 01-Jan-1970 00:00:00 GMT" }) do
+      local name, value = codec.read_cookie(line)
+      assert.same({ "rt" }, { name, value }, line)
+    end
+    assert.equal("x", select(2, codec.read_cookie("rt=x; Max-Age=9; Expires=Thu, 01 Jan 1970 00:00:00 GMT")))
+    for _, line in ipairs({ "", "rt", ";", "=x" }) do assert.is_nil((codec.read_cookie(line))) end
     assert.is_nil((codec.read_cookie("; nothing")))
   end)
 
@@ -204,9 +353,12 @@ describe("the codec's texts:", function()
   end)
 
   it("every timeframe that is asked for is an interval of the protocol; others are refused", function()
-    for timeframe, interval in pairs({ ["1m"] = "M1", ["5m"] = "M5", ["15m"] = "M15" }) do
+    for timeframe, interval in pairs({ ["1m"] = "M1", ["5m"] = "M5", ["15m"] = "M15", ["30m"] = "M30", ["1h"] = "H1",
+      ["4h"] = "H4", ["1d"] = "D1", ["1w"] = "W1", ["1mo"] = "MN1" }) do
       local _, path = codec.candles("X", timeframe, 0, 0)
       assert.truthy(path:find("interval=" .. interval .. "&", 1, true))
+      assert.same({ "GET", "/candles?symbol=X&interval=" .. interval .. "&count=7" },
+        { codec.candles_count("X", timeframe, 7) })
     end
     assert.has_error(function() codec.candles("X", "1s", 0, 0) end)
     assert.equal(1752537600000, clock.parse("2025-07-15T00:00:00.000Z"))

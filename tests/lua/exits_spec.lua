@@ -4,18 +4,23 @@
 local names = { "perigee.exits", "perigee.exec", "perigee.ledger", "perigee.clock", "perigee.log" }
 
 describe("exits", function()
-  local exits, kept, positions, closed, refuse, now, warnings
+  local exits, kept, positions, entries, closed, refuse, now, warnings
 
   before_each(function()
-    kept, positions, closed, refuse, now, warnings = {}, {}, {}, {}, 1000000, {}
+    kept, positions, entries, closed, refuse, now, warnings = {}, {}, {}, {}, {}, 1000000, {}
     for _, name in ipairs(names) do kept[name] = package.loaded[name] or false end
     package.loaded["perigee.exits"] = nil
-    package.loaded["perigee.ledger"] = { positions = function() return positions end }
+    package.loaded["perigee.ledger"] = { positions = function() return positions end,
+      entries = function() return entries end }
     package.loaded["perigee.clock"] = { market_ms = function() return now end }
     package.loaded["perigee.log"] = { warn = function(_, text) warnings[#warnings + 1] = text end }
     package.loaded["perigee.exec"] = { close = function(account, id, reason)
       if refuse[id] then return nil, { code = "state", message = "cannot" } end
       closed[#closed + 1] = { account, id, reason }
+      return true
+    end, close_order = function(id, reason)
+      if refuse[id] then return nil, { code = "state", message = "cannot" } end
+      closed[#closed + 1] = { "order", id, reason }
       return true
     end }
     exits = require "perigee.exits"
@@ -81,6 +86,19 @@ describe("exits", function()
     position { id = "W3", ours = false }
     assert.equal(2, exits.all("end"))
     assert.same({ { "1", "W1", "end" }, { "1", "W2", "end" } }, closed)
+  end)
+
+  it("what an entry becomes is closed, too, when a signal speaks against it and when all is", function()
+    entries = { { id = 5, account = "1", canonical = "BTCUSD", side = "BUY", closing = false },
+      { id = 6, account = "1", canonical = "BTCUSD", side = "SELL", closing = false },
+      { id = 7, account = "2", canonical = "EURUSD", side = "BUY", closing = false },
+      { id = 8, account = "2", canonical = "BTCUSD", side = "BUY", closing = true } }
+    assert.equal(1, exits.on_signal { action = "OPEN_SHORT", symbol = "BTCUSD" })
+    assert.same({ { "order", 5, "opposite" } }, closed)
+    closed, refuse[6] = {}, true
+    assert.equal(2, exits.all("end"))
+    assert.same({ { "order", 5, "end" }, { "order", 7, "end" } }, closed)
+    assert.matches("order 6", warnings[1])
   end)
 
   it("one close that fails is told and keeps no other from being closed", function()

@@ -95,6 +95,57 @@ describe("httpd and http", function()
     end)
   end)
 
+  it("break off in the middle of a body", function()
+    serving({
+      handler = function(req)
+        req:break_off({ status = 200, headers = { { "Content-Type", "text/plain" } }, body = "half", body_sent = 2,
+          reset = req:query() == "r" })
+        return 200, nil, "too late"
+      end,
+    }, function(base)
+      for _, q in ipairs({ "", "?r" }) do
+        local r, e = http.request({ method = "POST", url = base .. "/" .. q })
+        assert.is_nil(r)
+        assert.equal("closed", e.code)
+      end
+    end)
+  end)
+
+  it("tell how many requests a connection had before, and let a handler's Date go", function()
+    local nth = {}
+    serving({
+      handler = function(req)
+        nth[#nth + 1] = req:nth()
+        return 200, { { "Date", "Thu, 01 Jan 1970 00:00:00 GMT" } }, ""
+      end,
+    }, function(base)
+      for _ = 1, 3 do
+        local r = assert(http.request({ url = base }))
+        assert.equal("Thu, 01 Jan 1970 00:00:00 GMT", r:header("date"))
+        assert.is_nil(r:header("date", 2))
+      end
+      assert.same({ 0, 1, 2 }, nth)
+    end)
+  end)
+
+  it("close what is idle, for as long as they are told to", function()
+    local nth
+    serving({ handler = function(req) nth = req:nth() return 200, nil, "" end }, function(base, server)
+      local function ask_after(ms)
+        task.sleep(ms, "io")
+        assert(http.request({ url = base }))
+        return nth
+      end
+      ask_after(0)
+      assert.equal(1, ask_after(0))
+      server:idle(20)
+      assert.equal(0, ask_after(200))
+      server:idle(0)
+      assert.equal(1, ask_after(200))
+      assert.has_error(function() server:idle(-1) end)
+    end)
+  end)
+
   it("notice a client that went away", function()
     local gone = task.event()
     serving({
@@ -147,6 +198,23 @@ describe("httpd and http", function()
       assert.equal("unreachable", e.code)
       task.sleep(40) -- the handler ends too
     end)
+  end)
+
+  it("tells its own refusals as the server wants them", function()
+    serving({ handler = function() return 200 end, max_body = 10,
+      refused = function(status, reason) return ("[%d %s]"):format(status, reason) end }, function(base)
+      local answer = assert(http.request({ method = "POST", url = base, body = ("x"):rep(11) }))
+      assert.equal(413, answer.status)
+      assert.equal("application/problem+json", answer:header("content-type"))
+      assert.matches("^%[413 .+%]$", answer.body)
+    end)
+    serving({ handler = function() return 200 end, max_body = 10,
+      refused = function() error("expected in the test's log") end }, function(base)
+      local answer = assert(http.request({ method = "POST", url = base, body = ("x"):rep(11) }))
+      assert.equal(413, answer.status)
+      assert.equal("text/plain", answer:header("content-type"))
+    end)
+    assert.has_error(function() httpd.listen({ handler = print, refused = 1 }) end)
   end)
 
   it("limits and bad use", function()

@@ -4,28 +4,21 @@
 local json = require "perigee.json"
 local sim = require "perigee.sim"
 local accounts = require "perigee.simulator.accounts"
+local brokers = require "perigee.simulator.broker"
 local routes = require "perigee.simulator.routes"
-local sessions = require "perigee.simulator.sessions"
 
 local SYSTEM = "cccccccc-0000-4000-8000-000000000001"
 local MINUTE = 60000
 
--- A broker with three accounts under two logins; `ann` holds the first two.
+-- A broker with three accounts under two logins; `ann` holds the first two. `profile`: its words.
 local function new_broker(profile)
   local market = assert(sim.open { seed = 5 })
   assert(market:advance(market:now() + 10 * MINUTE))
   local list = accounts.list(3)
-  local broker = { sim = market, accounts = {}, digits = {}, profile = { typing = "strings", cookie = profile },
-    system = SYSTEM, sessions = sessions.new {
-      ["ann@example.org"] = { password = 's3"cret', accounts = { list[1].id, list[2].id } },
-      ["bob@example.org"] = { password = "pw", accounts = { list[3].id } } } }
-  for i, account in ipairs(list) do
-    account.user = i < 3 and "ann@example.org" or "bob@example.org"
-    assert(market:account_add(account))
-    broker.accounts[account.id] = account
-  end
-  for _, s in ipairs(market:symbols()) do broker.digits[s.symbol] = s.price_digits end
-  return broker
+  for i, account in ipairs(list) do account.user = i < 3 and "ann@example.org" or "bob@example.org" end
+  return assert(brokers.new { sim = market, accounts = list, profile = profile, users = {
+    ["ann@example.org"] = { password = 's3"cret', accounts = { list[1].id, list[2].id } },
+    ["bob@example.org"] = { password = "pw", accounts = { list[3].id } } } })
 end
 
 -- One exchange: status, decoded body (or its text), headers as name -> list of values.
@@ -63,7 +56,7 @@ local function login(broker, email, password, n)
     json.encode { email = email, password = password, brokerId = "0" })
   assert(status == 200, "login")
   local jar = cookies_of(answered)
-  local row = said.tradingAccounts[n or 1]
+  local row = (said.tradingAccounts or said.accounts)[n or 1]
   local client = { said = said, jar = jar, account = row.tradingAccountId, api = row.tradingApiToken }
   function client.call(method, path, body, headers)
     return exchange(broker, method, "/mtr-api/" .. SYSTEM .. path, headers or

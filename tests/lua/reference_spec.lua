@@ -26,7 +26,8 @@ describe("the reference feed", function()
       quote = function(_, t) told[#told + 1] = "q " .. t end,
       depth = function(_, t) told[#told + 1] = "d " .. t return true end,
       advance = function(t) told[#told + 1] = "advance " .. t end }
-    package.loaded["perigee.clock"] = { market_ms = function() return now end, scale = function(ms) now = ms end,
+    package.loaded["perigee.clock"] = { market_ms = function() return now end,
+      io_ms = function() return 0 end, scale = function(ms) now = ms end,
       grant = function(ms) now = ms end, advance = function(ms) now = math.max(now, ms) end }
     package.loaded["perigee.event"] = { emit = function(kind) told[#told + 1] = kind end }
     package.loaded["perigee.task"] = { settled = function() end }

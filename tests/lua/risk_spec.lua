@@ -139,10 +139,45 @@ end)
 
 describe("risk's checks", function()
   it("have names of their own that do not change", function()
-    local names = {}
-    for i, check in ipairs(risk.checks) do names[i] = check.name end
     assert.same({ "trading_disabled", "account_paused", "no_stop", "no_target", "max_positions",
-      "max_position_size", "margin", "risk_per_trade" }, names)
+      "max_position_size", "margin", "risk_per_trade" }, risk.rules)
+  end)
+
+  it("are asked in this order: each hides those after it, and none is left out", function()
+    local l = leg { stop = "101", target = "99", volume = "9" }
+    local a = account { paused = true, exposure = 9, margin = 9e9, risk_money = 9e9 }
+    local m = limits { trading_enabled = false, max_position_size = 2 }
+    local mend = { trading_disabled = function() m.trading_enabled = true end,
+      account_paused = function() a.paused = false end, no_stop = function() l.stop = "99" end,
+      no_target = function() l.target = "102" end, max_positions = function() a.exposure = 0 end,
+      max_position_size = function() l.volume = "1" end, margin = function() a.margin = 50 end,
+      risk_per_trade = function() a.risk_money = 100 end }
+    for _, name in ipairs(risk.rules) do
+      assert.equal(name, rule(l, a, m))
+      mend[name]()
+    end
+    assert.is_nil(rule(l, a, m))
+  end)
+
+  it("look at each leg anew, whatever the one before was", function()
+    assert.equal("no_stop", rule(leg { stop = "101" }))
+    assert.is_nil(rule())
+    assert.equal("no_stop", rule(leg { price = "98" }))
+    local bare = leg()
+    bare.stop = nil
+    assert.equal("no_stop", rule(bare))
+    bare.stop, bare.target = "99", nil
+    assert.equal("no_target", rule(bare))
+    assert.is_nil(rule())
+    local priceless = leg()
+    priceless.price = nil
+    assert.has_error(function() risk.check(priceless, account(), limits()) end) -- the core refuses on an error
+  end)
+
+  it("refuse what is no number", function()
+    assert.equal("risk_per_trade", rule(nil, account { risk_money = 0 / 0 }))
+    assert.equal("risk_per_trade", rule(nil, account { equity = 0 / 0 }))
+    assert.equal("risk_per_trade", rule(nil, nil, limits { per_trade = 0 / 0 }))
   end)
 end)
 

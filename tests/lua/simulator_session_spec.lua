@@ -43,7 +43,7 @@ end
 
 describe("the paper broker's login:", function()
   local broker
-  before_each(function() broker = paper.new("required") end)
+  before_each(function() broker = paper.new() end)
 
   local function try(body)
     return exchange(broker, "POST", "/manager/mtr-login", nil, body)
@@ -97,7 +97,7 @@ end)
 describe("the paper broker's guard:", function()
   local broker, client
   before_each(function()
-    broker = paper.new("required")
+    broker = paper.new()
     client = ann(broker)
   end)
 
@@ -179,7 +179,7 @@ end)
 describe("the paper broker's renewal:", function()
   local broker, client
   before_each(function()
-    broker = paper.new("required")
+    broker = paper.new()
     client = ann(broker)
   end)
 
@@ -238,6 +238,29 @@ describe("the paper broker's renewal:", function()
   end)
 end)
 
+describe("the paper broker's logout:", function()
+  it("ends a session at once, with all that it gave out, and no other", function()
+    for _, profile in ipairs({ "cookie=required", "cookie=optional" }) do
+      local broker = paper.new(profile)
+      local first, second = ann(broker), ann(broker)
+      first.refresh()
+      local status, _, answered = exchange(broker, "POST", "/manager/logout",
+        { cookie = "co-auth=" .. second.jar["co-auth"] })
+      assert.equal(200, status)
+      assert.same({ ["co-auth"] = "", rt = "" }, paper.cookies_of(answered))
+      assert.equal(401, (second.call("GET", "/balance")))
+      assert.equal(401, (second.refresh()))
+      assert.equal(200, (first.call("GET", "/balance")))
+    end
+  end)
+
+  it("of nobody is no error", function()
+    local broker = paper.new()
+    assert.equal(200, (exchange(broker, "POST", "/manager/logout", nil)))
+    assert.equal(200, (exchange(broker, "POST", "/manager/logout", { cookie = "co-auth=nonsense" })))
+  end)
+end)
+
 describe("the paper broker's sessions", function()
   it("do not pile up", function()
     local all = sessions.new { ["a@b.c"] = { password = "x", accounts = { "1" } } }
@@ -287,7 +310,7 @@ describe("the paper broker's reference stream:", function()
   end
 
   local function start(speed)
-    broker = paper.new("required")
+    broker = paper.new()
     feed = stream.new { sim = broker.sim, symbol = "BTCUSD", point = "0.1", speed = speed, source = "seed 5" }
     calls = feed:callbacks()
   end

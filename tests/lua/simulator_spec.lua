@@ -63,7 +63,7 @@ end)
 describe("the paper broker, asked as the transcripts ask:", function()
   local broker, client
   before_each(function()
-    broker = new_broker("required")
+    broker = new_broker()
     client = ann(broker)
     -- something to see in every list
     local id = open(client, broker)
@@ -145,7 +145,7 @@ end)
 describe("the paper broker's book:", function()
   local broker, client
   before_each(function()
-    broker = new_broker("required")
+    broker = new_broker()
     client = ann(broker)
   end)
 
@@ -379,7 +379,7 @@ end)
 describe("the paper broker's market:", function()
   local broker, client
   before_each(function()
-    broker = new_broker("required")
+    broker = new_broker()
     client = ann(broker)
   end)
 

@@ -54,6 +54,25 @@ describe("ws", function()
     end)
   end)
 
+  it("carries a tag from the check of the handshake to the open socket", function()
+    serving({
+      check = function(req)
+        if req:path() == "/no" then return 401 end
+        if req:path() == "/plain" then return end
+        return nil, "operator 7 of " .. req:query()
+      end,
+      opened = function(conn, _, tag) conn:data(tag) return true end,
+      message = function(conn) conn:send("<" .. conn:data() .. ">") end,
+    }, function(base)
+      for path, expected in pairs({ ["/a?b=1"] = "<operator 7 of b=1>", ["/plain"] = "<>" }) do
+        local c <close> = assert(ws.connect(base .. path))
+        c:send("?")
+        assert.equal(expected, c:recv(5000))
+      end
+      assert.is_nil((ws.connect(base .. "/no")))
+    end)
+  end)
+
   it("refuses by opened, and by an error in it", function()
     serving({
       opened = function(_, path)

@@ -49,6 +49,31 @@ return {
   levels("one of them", ',"stopLoss":"117500.0","takeProfit":null', "117500", "0"),
   { call = "open_positions", name = "nonsense for a stop is not taken for none", request = POSITIONS,
     answer = position(',"stopLoss":"n/a","takeProfit":null'), unreadable = true },
+  { call = "open_positions", name = "texts and numbers mixed, members that nobody knows, margin", request = POSITIONS,
+    answer = ok('{"positions":[{"id":"W7100000000000042","symbol":"BTCUSD","volume":0.30,"side":"SELL","vip":{"a":[1]},'
+      .. '"openTime":"2025-07-15T09:30:00Z","openTimeMillis":"1752571800123","openPrice":"117200.50",'
+      .. '"stopLoss":117500,"takeProfit":"116700.0","margin":"58.60","trailingDistance":null}],"total":1}'),
+    means = expected("117500", "116700") },
+  { call = "open_positions", name = "ids as digits alone, a bare list", request = POSITIONS,
+    answer = ok('[{"id":7100000000000042,"symbol":"BTCUSD","volume":"0.3","side":"SELL","openTimeMillis":1752571800123,'
+      .. '"openPrice":"117200.5"}]'),
+    means = { { id = "7100000000000042", symbol = "BTCUSD", side = "SELL", volume = "0.3", price = "117200.5",
+      stop = "0", target = "0", opened_ms = 1752571800123 } } },
+  { call = "open_positions", name = "two on one symbol, as a hedging account has them", request = POSITIONS,
+    answer = ok('{"positions":[{"id":"W1","symbol":"BTCUSD","volume":"0.3","side":"SELL",'
+      .. '"openTimeMillis":1752571800123,"openPrice":"117200.5"},{"id":"W2","symbol":"BTCUSD","volume":"0.3",'
+      .. '"side":"BUY",'
+      .. '"openTimeMillis":1752571800124,"openPrice":"117201.5"}]}'),
+    means = { { id = "W1", symbol = "BTCUSD", side = "SELL", volume = "0.3", price = "117200.5", stop = "0",
+        target = "0", opened_ms = 1752571800123 },
+      { id = "W2", symbol = "BTCUSD", side = "BUY", volume = "0.3", price = "117201.5", stop = "0", target = "0",
+        opened_ms = 1752571800124 } } },
+  { call = "open_positions", name = "a side that is none spoils the list", request = POSITIONS,
+    answer = ok('{"positions":[{"id":"W1","symbol":"BTCUSD","volume":"0.3","side":"FLAT","openPrice":"1"}]}'),
+    unreadable = true },
+  { call = "open_positions", name = "a volume in another writing spoils the list", request = POSITIONS,
+    answer = ok('{"positions":[{"id":"W1","symbol":"BTCUSD","volume":"0x3","side":"BUY","openPrice":"1"}]}'),
+    unreadable = true },
   { call = "open_positions", name = "none", request = POSITIONS, answer = ok('{"positions":[]}'), means = {} },
   { call = "open_positions", name = "a row without an id spoils the list", request = POSITIONS,
     answer = ok('{"positions":[{"id":"W1","symbol":"BTCUSD","volume":"0.1","side":"BUY","openPrice":"1.0"},'
@@ -94,6 +119,16 @@ return {
       { id = "W1", uid = "W9", symbol = "BTCUSD", side = "BUY", volume = "0.1", open_price = "10", price = "12",
         stop = "0", target = "0", profit = "0.2", commission = "0", swap = "0", opened_ms = 1752571800000,
         closed_ms = 1752572520000 } } },
+  { call = "closed_positions", name = "numbers, prices of the older generation beside", args = CLOSED_ARGS,
+    request = CLOSED,
+    answer = ok('{"status":"FULL","operations":[{"id":"W1","uid":"W1_close1","closingOrderID":"W2","symbol":"EURUSD.",'
+      .. '"side":"BUY","volume":0.01,"openTime":"2025-07-15T09:30:00Z","openPrice":1.1,"time":1752572460000,'
+      .. '"closePrice":1.11,"stopLoss":0,"takeProfit":"","commission":-0.07,"swap":-1.5,"profit":10,"netProfit":8.43,'
+      .. '"stopLossInMainWallet":null,"takeProfitInMainWallet":null,"bidPrice":1.11,"askPrice":1.1101,'
+      .. '"currentPrice":1.11}]}'),
+    means = { { id = "W1", uid = "W1_close1", symbol = "EURUSD.", side = "BUY", volume = "0.01", open_price = "1.1",
+      price = "1.11", stop = "0", target = "0", profit = "10", commission = "-0.07", swap = "-1.5",
+      opened_ms = 1752571800000, closed_ms = 1752572460000 } } },
   { call = "closed_positions", name = "none", args = CLOSED_ARGS, request = CLOSED,
     answer = ok('{"status":"FULL","operations":[]}'), means = {} },
   { call = "closed_positions", name = "a row without a profit spoils the list", args = CLOSED_ARGS, request = CLOSED,
@@ -112,6 +147,16 @@ return {
       .. '"activationPrice":3340.5,"creationTime":1752571800000,"stopLoss":0,"takeProfit":3300}]}'),
     means = { { id = "W7100000000000061", symbol = "XAUUSD", side = "SELL", type = "STOP", volume = "1",
       price = "3340.5", stop = "0", target = "3300", created_ms = 1752571800000 } } },
+  { call = "active_orders", name = "open and current price beside, a comment, levels of none in every writing",
+    request = ORDERS,
+    answer = ok('{"orders":[{"id":"W1","symbol":"XAUUSD","volume":"1.00","type":"STOP","side":"BUY",'
+      .. '"activationPrice":"3400.00","openPrice":null,"currentPrice":"3350.10","creationTime":"2025-07-15T09:30:00Z",'
+      .. '"stopLoss":"","takeProfit":"0","comment":"x"},{"id":"W2","symbol":"XAUUSD","volume":"1.00","type":"LIMIT",'
+      .. '"side":"SELL","activationPrice":"3400.00","creationTime":"2025-07-15T09:30:00+00:00","stopLoss":null}]}'),
+    means = { { id = "W1", symbol = "XAUUSD", side = "BUY", type = "STOP", volume = "1", price = "3400", stop = "0",
+        target = "0", created_ms = 1752571800000 },
+      { id = "W2", symbol = "XAUUSD", side = "SELL", type = "LIMIT", volume = "1", price = "3400", stop = "0",
+        target = "0", created_ms = 1752571800000 } } },
   { call = "active_orders", name = "none", request = ORDERS, documented = true, answer = ok('{"orders":[]}'),
     means = {} },
   { call = "active_orders", name = "a kind that is not known spoils the list", request = ORDERS,

@@ -20,7 +20,8 @@ return {
     answer = ok('{"balance":"25000.00","equity":"25110.55","margin":"310.20","freeMargin":"24800.35",'
       .. '"marginLevel":"8094.96","profit":"112.05","netProfit":"110.55","credit":"0.00","currency":"EUR",'
       .. '"currencyPrecision":2}'),
-    means = { balance = "25000", equity = "25110.55", margin = "310.2", free_margin = "24800.35", currency = "EUR" } },
+    means = { balance = "25000", equity = "25110.55", margin = "310.2", free_margin = "24800.35", profit = "112.05",
+      credit = "0", currency = "EUR" } },
   { call = "balance", name = "numbers", request = BALANCE,
     answer = ok('{"balance":25000,"equity":25110.55,"margin":310.2,"freeMargin":24800.35,"currency":"EUR"}'),
     means = { balance = "25000", equity = "25110.55", margin = "310.2", free_margin = "24800.35", currency = "EUR" } },
@@ -33,6 +34,11 @@ return {
   { call = "balance", name = "more places than money has", request = BALANCE,
     answer = ok('{"currency":"USD","equity":"99.123456789012","balance":"100","margin":"0","freeMargin":"99.12"}'),
     means = { balance = "100", equity = "99.12345679", margin = "0", free_margin = "99.12", currency = "USD" } },
+  { call = "balance", name = "texts and numbers mixed, a loss, credit", request = BALANCE,
+    answer = ok('{"balance":"100.00","equity":-5.5,"margin":"10","freeMargin":-15.5,"profit":"-105.50","credit":50,'
+      .. '"currency":"USD"}'),
+    means = { balance = "100", equity = "-5.5", margin = "10", free_margin = "-15.5", profit = "-105.5", credit = "50",
+      currency = "USD" } },
   { call = "balance", name = "no equity", request = BALANCE, answer = ok('{"balance":"100.00","currency":"USD"}'),
     unreadable = true },
 
@@ -48,21 +54,56 @@ return {
       .. '"terminationDateIso":null,"tags":["crypto"]}]'),
     means = { skipped = 0, rows = { { venue = "v", symbol = "BTCUSD", canonical = "BTCUSD", base = "BTC",
       quote = "USD", price_digits = 1, volume_digits = 2, volume_min = "0.01", volume_max = "40", volume_step = "0.01",
-      contract_size = "1", leverage = 20, stops_level = 12, commission = "0" } } } },
+      contract_size = "1", leverage = 20, stops_level = 12, commission = "0", type = "CFD", session_open = true,
+      hours = { { day = 0, open_ms = 0, close_ms = 86400000 } }, freeze_level = 0, point = "0.1", swap_type = "PIPS",
+      swap_buy = "-2.5", swap_sell = "0.4" } } } },
   { call = "instruments", name = "wrapped, numbers as strings, a suffix, an unusable row", request = INSTRUMENTS,
     answer = ok('{"instruments":[{"symbol":"GBPUSD.","baseCurrency":"GBP","quoteCurrency":"USD","volumeMin":"0.01",'
       .. '"volumeMax":"50.0","volumeStep":"0.01","volumePrecision":"2","pricePrecision":"5","contractSize":"100000",'
       .. '"leverage":"100","stopsLevel":"10","commission":"3.5"},{"symbol":"BROKEN","volumeMin":"0.01"}]}'),
     means = { skipped = 1, rows = { { venue = "v", symbol = "GBPUSD.", canonical = "GBPUSD",
       base = "GBP", quote = "USD", price_digits = 5, volume_digits = 2, volume_min = "0.01", volume_max = "50",
-      volume_step = "0.01", contract_size = "100000", leverage = 100, stops_level = 10, commission = "3.5" } } } },
+      volume_step = "0.01", contract_size = "100000", leverage = 100, stops_level = 10, freeze_level = 0,
+      commission = "3.5" } } } },
   { call = "instruments", name = "limits between whole numbers are read towards less risk", request = INSTRUMENTS,
     answer = ok('[{"symbol":"ETHUSDT.cft","baseCurrency":"ETH","quoteCurrency":"USDT","volumeMin":0.1,"volumeMax":9,'
       .. '"volumeStep":0.1,"volumePrecision":1,"pricePrecision":2,"contractSize":1,"leverage":33.3,'
       .. '"stopsLevel":10.5}]'),
     means = { skipped = 0, rows = { { venue = "v", symbol = "ETHUSDT.cft", canonical = "ETHUSDT", base = "ETH",
       quote = "USDT", price_digits = 2, volume_digits = 1, volume_min = "0.1", volume_max = "9", volume_step = "0.1",
-      contract_size = "1", leverage = 33, stops_level = 11, commission = "0" } } } },
+      contract_size = "1", leverage = 33, stops_level = 11, freeze_level = 0, commission = "0" } } } },
+  { call = "instruments", name = "points that are pips, a leverage of its own, an end, a night between two days",
+    request = INSTRUMENTS,
+    answer = ok('[{"symbol":"EURJPY","alias":"EURJPY","type":"FOREX","baseCurrency":"EUR","quoteCurrency":"JPY",'
+      .. '"sessionOpen":"false","tradingHours":[{"dayNumber":"0","openHours":"22","openMinutes":"5","openSeconds":"0",'
+      .. '"closeHours":"21","closeMinutes":"0","closeSeconds":"0"},{"dayNumber":5,"openHours":0,"closeHours":21}],'
+      .. '"volumeMin":0.01,"volumeMax":50,"volumeStep":0.01,"pricePrecision":3,"sizeOfOnePoint":"0.01",'
+      .. '"contractSize":100000,"leverage":100,"fixedLeverage":"30","freezeLevel":"2","stopsLevel":1.5,'
+      .. '"swapType":"POINTS","swapBuy":"-6.1","swapSell":"","terminationType":"EXPIRATION",'
+      .. '"terminationDateIso":"2025-12-19T21:00:00Z"}]'),
+    means = { skipped = 0, rows = { { venue = "v", symbol = "EURJPY", canonical = "EURJPY", base = "EUR",
+      quote = "JPY", price_digits = 3, volume_digits = 2, volume_min = "0.01", volume_max = "50", volume_step = "0.01",
+      contract_size = "100000", leverage = 30, fixed_leverage = 30, stops_level = 15, freeze_level = 20,
+      commission = "0", type = "FOREX", session_open = false, point = "0.01", swap_type = "POINTS",
+      swap_buy = "-6.1", expires_ms = 1766178000000, hours = {
+        { day = 0, open_ms = 79500000, close_ms = 86400000 }, { day = 1, open_ms = 0, close_ms = 75600000 },
+        { day = 5, open_ms = 0, close_ms = 75600000 } } } } } },
+  { call = "instruments", name = "hours with nonsense in them are not known; what orders need is not guessed",
+    request = INSTRUMENTS,
+    answer = ok('[{"symbol":"US30","quoteCurrency":"USD","volumeMin":0.1,"volumeMax":5,"volumeStep":0.1,'
+      .. '"pricePrecision":1,"contractSize":1,"tradingHours":[{"dayNumber":7,"openHours":0,"closeHours":20}]},'
+      .. '{"symbol":"A","quoteCurrency":"USD","volumeMin":0.1,"volumeMax":5,"volumeStep":0.1,"pricePrecision":1,'
+      .. '"contractSize":1,"stopsLevel":"n/a"},{"symbol":"B","quoteCurrency":"USD","volumeMin":0.1,"volumeMax":5,'
+      .. '"volumeStep":0.25,"volumePrecision":1,"pricePrecision":1,"contractSize":1},{"symbol":"C",'
+      .. '"quoteCurrency":"USD","volumeMin":2,"volumeMax":1,"volumeStep":0.1,"pricePrecision":1,"contractSize":1},'
+      .. '{"symbol":"D","quoteCurrency":"USD","volumeMin":0.1,"volumeMax":5,"volumeStep":0.1,"pricePrecision":9,'
+      .. '"contractSize":1},null,7]'),
+    means = { skipped = 6, rows = { { venue = "v", symbol = "US30", canonical = "US30", base = "US30", quote = "USD",
+      price_digits = 1, volume_digits = 1, volume_min = "0.1", volume_max = "5", volume_step = "0.1",
+      contract_size = "1", leverage = 0, stops_level = 0, freeze_level = 0, commission = "0" } } } },
+  { call = "instruments", name = "all instruments, also those that cannot be traded", args = { all = true },
+    request = { method = "GET", path = "/instruments" }, answer = ok('{"instruments":[]}'),
+    means = { skipped = 0, rows = {} } },
   { call = "instruments", name = "nothing to trade", request = INSTRUMENTS, answer = ok("[]"),
     means = { skipped = 0, rows = {} } },
 

@@ -52,8 +52,9 @@ return {
         .. '"offer":{"currency":"EUR","demo":true,"system":{"uuid":"' .. SYSTEM .. '"}}},'
         .. '"accountInfo":{"email":"ann@example.org","partnerId":"17"},"accessMode":null}' },
     means = { token = TOKEN, expires_ms = 1752574500000, accounts = {
-      { id = "880011", api_token = "api-880011", account_token = "own-880011", currency = "EUR", leverage = 50,
-        demo = true, system = SYSTEM, group = "challengeEUR-2" } } } },
+      { id = "880011", uuid = "0a0a0a0a-1111-4222-8333-444444444444", api_token = "api-880011",
+        account_token = "own-880011", currency = "EUR", leverage = 50, demo = true,
+        system = SYSTEM, group = "challengeEUR-2" } } } },
   { call = "login", name = "the older family of keys, no selected account, two accounts, ids as numbers",
     args = LOGIN_ARGS, request = LOGIN,
     answer = { status = 200, headers = JSON,

@@ -12,35 +12,35 @@ local basis = {}
 local MAX_AGE = 30000 -- market ms
 
 ---@class perigee.Basis
----@field known table<string, { bid: number, ask: number }>
+---@field known table<string, { at: integer, bid: number|nil, ask: number|nil }>  distances; nil: no reference
 local Basis = {}
 Basis.__index = Basis
 
 ---@return perigee.Basis
 function basis.new() return setmetatable({ known = {} }, Basis) end
 
---- After the broker's quotes were read: remembers how far they are from the reference.
+--- After a new quote of the broker was read: remembers how far it is from the reference.
 ---@param venue string
 ---@param canonical string
 function Basis:observe(venue, canonical)
   local index = market.symbol(canonical)
   local bid, ask = ledger.quote(venue, canonical)
+  if not bid then return end
   local reference_bid, reference_ask = nil, nil
   if index then reference_bid, reference_ask = market.last_quote(index) end
-  if not bid or not reference_bid then return end
-  self.known[venue .. "\0" .. canonical] = { bid = bid - reference_bid, ask = ask - reference_ask,
-    at = clock.market_ms() }
+  self.known[venue .. "\0" .. canonical] = { bid = reference_bid and bid - reference_bid,
+    ask = reference_bid and ask - reference_ask, at = clock.market_ms() }
 end
 
 --- The broker's bid and ask as they should be now; the last quote where there is no reference; nil without any, or
---- when the broker has not been heard for MAX_AGE.
+--- when the broker has told nothing new for MAX_AGE.
 ---@param venue string
 ---@param canonical string
 ---@return number|nil bid, number|nil ask
 function Basis:quote(venue, canonical)
   local offset = self.known[venue .. "\0" .. canonical]
-  if offset and clock.market_ms() - offset.at > MAX_AGE then return nil end
-  local index = offset and market.symbol(canonical)
+  if not offset or clock.market_ms() - offset.at > MAX_AGE then return nil end
+  local index = offset.bid and market.symbol(canonical)
   if index then
     local bid, ask = market.last_quote(index)
     if bid then return bid + offset.bid, ask + offset.ask end

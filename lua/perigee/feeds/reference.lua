@@ -159,7 +159,7 @@ local function apply(self, message)
     clock.scale(reached, self.hello.speed) -- the way of a message must not put our clock behind the market's
   end
   market.advance(reached)
-  self.reached = reached
+  self.reached, self.heard = reached, clock.io_ms()
 end
 
 -- A scaled clock is compared with the stream: both run on the same machine's monotonic clock, so a

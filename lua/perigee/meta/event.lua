@@ -20,7 +20,7 @@ local event = {}
 ---Writes an event; raises on an unknown kind or field, a wrong type, a broken journal.
 ---@param kind string
 ---@param fields table<string, any>|nil
----@return integer seq
+---@return integer seq, integer market_ms its stamp
 function event.emit(kind, fields) end
 
 function event.commit() end

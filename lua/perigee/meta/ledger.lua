@@ -18,9 +18,28 @@
 ---@field signal integer
 ---@field ours boolean
 ---@field closing boolean
+---@field closing_volume string lots of the close that is wanted; "0": all
 ---@field close_reason string|nil
 ---@field mark string|nil
 ---@field profit string|nil
+
+---@class perigee.Pending
+---@field id string
+---@field account string
+---@field symbol string the venue's
+---@field canonical string
+---@field side "BUY"|"SELL"
+---@field type "LIMIT"|"STOP"
+---@field volume string
+---@field price string activation price
+---@field stop string|nil
+---@field target string|nil
+---@field created_ms integer
+---@field order integer 0: not ours
+---@field signal integer
+---@field ours boolean
+---@field cancelling boolean
+---@field cancel_reason string|nil
 
 ---@class perigee.SizeAsk
 ---@field account string
@@ -31,6 +50,7 @@
 ---@field risk number 0.01: one per cent of equity
 ---@field margin_share number|nil
 ---@field cap string|number|nil lots
+---@field volume string|number|nil these lots or none; nil: by risk
 
 local ledger = {}
 
@@ -46,11 +66,17 @@ function ledger.positions(account) end
 ---@param id string
 ---@return perigee.Position|nil
 function ledger.position(account, id) end
----@return table[]
-function ledger.orders() end
+---@param account string|nil
+---@return perigee.Pending[] ours and others'
+function ledger.pendings(account) end
+---@param newest integer|nil only those that are not final, and so many of the newest; nil: all that are kept
+---@return table[] by id
+function ledger.orders(newest) end
 ---@param id integer
 ---@return table|nil
 function ledger.order(id) end
+---@return table[] orders, as of ledger.order: entries that are in flight, UNKNOWN, or accepted and not shown yet
+function ledger.entries() end
 ---@param venue string
 ---@param canonical string
 ---@return table|nil
@@ -75,6 +101,10 @@ function ledger.convert(venue, from, to) end
 ---@param ask number
 ---@return string[] ids of accounts whose position crossed its stop or target
 function ledger.mark(venue, canonical, bid, ask) end
+---What moves with each quote, as JSON: [[account, position, mark, profit], ...] of the positions that have a mark and
+---[[account, equity, margin, free_margin, profit], ...] of the accounts whose balance is known.
+---@return string positions, string accounts
+function ledger.marks() end
 ---@param venue string
 ---@param canonical string
 ---@return number|nil bid, number|nil ask

@@ -30,64 +30,61 @@ local risk = {}
 --- Largest share of equity that a trade may ever risk, whatever the configuration says.
 risk.CEILING = 0.05
 
----A check: the reason for a refusal, or nil.
----@alias perigee.RiskCheck fun(leg: perigee.RiskLeg, account: perigee.RiskAccount, limits: table): string|nil
+--- The rules in the order in which they are asked.
+risk.rules = { "trading_disabled", "account_paused", "no_stop", "no_target", "max_positions", "max_position_size",
+  "margin", "risk_per_trade" }
 
----@type { name: string, check: perigee.RiskCheck }[]
-risk.checks = {
-  { name = "trading_disabled", check = function(_, _, limits)
-    if not limits.trading_enabled then return "trading is switched off" end
-  end },
-  { name = "account_paused", check = function(_, account)
-    if account.paused then return "the account is paused" end
-  end },
-  { name = "no_stop", check = function(leg)
-    local price, stop = tonumber(leg.price), tonumber(leg.stop) or 0
-    if stop <= 0 then return "an entry needs a stop loss at the broker" end
-    if leg.side == "BUY" and stop >= price or leg.side == "SELL" and stop <= price then
-      return ("the stop %s is on the wrong side of %s"):format(leg.stop, leg.price)
-    end
-  end },
-  { name = "no_target", check = function(leg)
-    local price, target = tonumber(leg.price), tonumber(leg.target) or 0
-    if target <= 0 then return "an entry needs a take profit at the broker" end
-    if leg.side == "BUY" and target <= price or leg.side == "SELL" and target >= price then
-      return ("the target %s is on the wrong side of %s"):format(leg.target, leg.price)
-    end
-  end },
-  { name = "max_positions", check = function(_, account, limits)
-    if account.exposure >= limits.max_positions then
-      return ("%d of %d positions are open"):format(account.exposure, limits.max_positions)
-    end
-  end },
-  { name = "max_position_size", check = function(leg, _, limits)
-    if limits.max_position_size and tonumber(leg.volume) > limits.max_position_size then
-      return ("%s lots are more than %.14g"):format(leg.volume, limits.max_position_size)
-    end
-  end },
-  { name = "margin", check = function(_, account)
-    if not account.margin or not account.free_margin then return "the margin is not known" end
-    if account.margin > account.free_margin then
-      return ("%.2f of margin are more than the %.2f that are free"):format(account.margin, account.free_margin)
-    end
-  end },
-  { name = "risk_per_trade", check = function(_, account, limits)
-    if not account.risk_money then return "the loss at the stop is not known" end
-    local most = math.min(limits.per_trade, risk.CEILING) * account.equity
-    local within = account.risk_money <= most * (1 + 1e-9) -- false for NaN, too
-    if not within then
-      return ("%.2f at risk is more than %.2f"):format(account.risk_money, most)
-    end
-  end },
-}
+-- On the losing side of the price for a stop, on the winning one for a target.
+local function wrong_side(name, level, leg)
+  return ("the %s %s is on the wrong side of %s"):format(name, level, leg.price)
+end
 
+-- The newest texts and their numbers: legs of one signal mostly share them, and reading a number is dear.
+local price_text, price, stop_text, stop, target_text, target, volume_text, volume
+
+-- One after the other in one function: this runs for every leg between a signal and its first byte.
 --- The first rule that a leg breaks.
+---@param leg perigee.RiskLeg
+---@param account perigee.RiskAccount
+---@param limits perigee.RiskLimits
 ---@return boolean passes, string|nil rule, string|nil reason
 function risk.check(leg, account, limits)
-  for _, item in ipairs(risk.checks) do
-    local reason = item.check(leg, account, limits)
-    if reason then return false, item.name, reason end
+  if leg.price ~= price_text then price_text, price = leg.price, tonumber(leg.price) end
+  if leg.stop ~= stop_text then stop_text, stop = leg.stop, tonumber(leg.stop) or 0 end
+  if leg.target ~= target_text then target_text, target = leg.target, tonumber(leg.target) or 0 end
+  if leg.volume ~= volume_text then volume_text, volume = leg.volume, tonumber(leg.volume) end
+  local buy, sell = leg.side == "BUY", leg.side == "SELL"
+
+  if not limits.trading_enabled then return false, "trading_disabled", "trading is switched off" end
+  if account.paused then return false, "account_paused", "the account is paused" end
+
+  if not stop or stop <= 0 then return false, "no_stop", "an entry needs a stop loss at the broker" end
+  if buy and stop >= price or sell and stop <= price then return false, "no_stop", wrong_side("stop", leg.stop, leg) end
+  if not target or target <= 0 then return false, "no_target", "an entry needs a take profit at the broker" end
+  if buy and target <= price or sell and target >= price then
+    return false, "no_target", wrong_side("target", leg.target, leg)
   end
+
+  if account.exposure >= limits.max_positions then
+    return false, "max_positions", ("%d of %d positions are open"):format(account.exposure, limits.max_positions)
+  end
+  local most_lots = limits.max_position_size
+  if most_lots and volume > most_lots then
+    return false, "max_position_size", ("%s lots are more than %.14g"):format(leg.volume, most_lots)
+  end
+
+  local margin, free = account.margin, account.free_margin
+  if not margin or not free then return false, "margin", "the margin is not known" end
+  if margin > free then
+    return false, "margin", ("%.2f of margin are more than the %.2f that are free"):format(margin, free)
+  end
+
+  local loss, share = account.risk_money, limits.per_trade
+  if not loss then return false, "risk_per_trade", "the loss at the stop is not known" end
+  if share > risk.CEILING then share = risk.CEILING end
+  local most = share * account.equity
+  local within = loss <= most * (1 + 1e-9) -- false for NaN, too
+  if not within then return false, "risk_per_trade", ("%.2f at risk is more than %.2f"):format(loss, most) end
   return true
 end
 

@@ -4,44 +4,23 @@
 local clock = require "perigee.clock"
 local config = require "perigee.config"
 local fs = require "perigee.fs"
+local control = require "perigee.simulator.control"
 local httpd = require "perigee.httpd"
 local json = require "perigee.json"
 local process = require "perigee.process"
 local rng = require "perigee.rng"
 local sim = require "perigee.sim"
 local task = require "perigee.task"
+local brokers = require "perigee.simulator.broker"
 local customers = require "perigee.simulator.accounts"
-local routes = require "perigee.simulator.routes"
-local sessions = require "perigee.simulator.sessions"
+local models = require "perigee.simulator.model"
+local serve = require "perigee.simulator.serve"
 local stream = require "perigee.simulator.stream"
 
 local main = {}
 
 local TICK_MS = 20
-local SYSTEM = "cccccccc-0000-4000-8000-000000000001"
-
 local state = { broker = nil, server = nil }
-
-local function fail(code, message)
-  return nil, { code = code, message = message, source = "sim", retry = "no" }
-end
-
-local profile_words = { typing = { strings = true }, cookie = { required = true, optional = true } }
-
--- "strings,cookie=optional" -> { typing = "strings", cookie = "optional" }
-local function read_profile(text)
-  local profile = { typing = "strings", cookie = "required" }
-  for word in text:gmatch("[^,%s]+") do
-    local key, value = word:match("^(%w+)=(%w+)$")
-    if not key then key, value = "typing", word end
-    if not (profile_words[key] and profile_words[key][value]) then
-      return fail("usage", ("the profile word %s is unknown; known are strings, cookie=required, cookie=optional")
-        :format(word))
-    end
-    profile[key] = value
-  end
-  return profile
-end
 
 -- The market of a data folder is remembered, so that it goes on without being named again.
 local function choose_market(folder)
@@ -88,16 +67,6 @@ local function load_users(list)
   return users
 end
 
-local function open_accounts(broker, list)
-  for _, account in ipairs(list) do
-    local ok, err = broker.sim:account_add(account)
-    if not ok then return nil, err end
-    broker.accounts[account.id] = account
-  end
-  for _, symbol in ipairs(broker.sim:symbols()) do broker.digits[symbol.symbol] = symbol.price_digits end
-  return true
-end
-
 -- Moves the market with the wall clock, scaled.
 local function drive(broker, feed, speed)
   local base_market, base_io = broker.sim:now(), clock.io_ms()
@@ -116,18 +85,28 @@ end
 local function listen(broker, feed)
   local host, port = config.get("paper.listen"):match("^(.*):(%d+)$")
   return httpd.listen { host = host, port = math.tointeger(tonumber(port)), ws = feed:callbacks(),
-    handler = function(req) return routes.handle(broker, req) end }
+    handler = function(req) return serve.handle(broker, req) end }
+end
+
+-- The bad day that was asked for, and the port that can change it.
+local function prepare(broker, folder)
+  local ok, err = brokers.set_chaos(broker, config.get("paper.chaos"))
+  local address = config.get("paper.control")
+  if not ok or not address then return ok, err end
+  state.control, err = control.listen(broker, address, folder .. "/control")
+  if not state.control then return nil, err end
+  return true
 end
 
 function main.start()
   local folder = config.get("data.dir") .. "/sim"
   fs.mkdir(folder)
-  local profile, err = read_profile(config.get("paper.profile"))
-  if not profile then return nil, err end
   local tape, seed, remembered = choose_market(folder)
+  local model, err = models.read(config.get("paper.model"))
+  if err then return nil, err end
   local market
   market, err = sim.open { data = config.get("data.dir"), tape = tape, seed = seed,
-    symbol = config.get("market.symbol") }
+    symbol = config.get("market.symbol"), model = model }
   if not market then return nil, err end
   remember_market(remembered, tape, seed)
   local report = market:report()
@@ -137,11 +116,10 @@ function main.start()
   local users
   users, err = load_users(list)
   if not users then return nil, err end
-  local broker = { sim = market, sessions = sessions.new(users), accounts = {}, digits = {}, profile = profile,
-    system = SYSTEM }
-  local ok
-  ok, err = open_accounts(broker, list)
-  if not ok then return nil, err end
+  local broker
+  broker, err = brokers.new { sim = market, users = users, accounts = list, profile = config.get("paper.profile"),
+    seed = seed }
+  if not broker then return nil, err end
 
   local speed = config.get("market.speed")
   local source = tape and "tape " .. tape:match("[^/]*$") or "generator, seed " .. seed
@@ -152,10 +130,15 @@ function main.start()
   server, err = listen(broker, feed)
   if not server then return nil, err end
   state.broker, state.server, state.folder = broker, server, folder
+  broker.server, broker.folder = server, folder
+  local ok
+  ok, err = prepare(broker, folder)
+  if not ok then return nil, err end
   if speed == "max" then clock.grant(market:now()) else drive(broker, feed, tonumber(speed)) end
 
   local line = json.object { { "address", json.string(server:address()) }, { "pid", json.number(process.pid()) },
-    { "source", json.string(source) }, { "speed", json.string(speed) } }
+    { "source", json.string(source) }, { "speed", json.string(speed) },
+    { "chaos", json.string(broker.chaos) } }
   ok, err = fs.replace(folder .. "/address", line .. "\n")
   if not ok then return nil, err end
   io.stdout:write(line, "\n")
@@ -167,6 +150,7 @@ function main.stop(reason)
   local code = 0
   if state.broker then
     fs.remove(state.folder .. "/address")
+    if state.control then fs.remove(state.folder .. "/control") end
     local ok, err = state.broker.sim:save()
     if not ok then
       io.stderr:write("perigee sim: ", err.message, "\n")

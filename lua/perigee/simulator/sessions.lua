@@ -8,6 +8,10 @@ local rng = require "perigee.rng"
 local sessions = {}
 
 ---@class perigee.SimSessions
+---@field users table         e-mail -> { password, accounts }
+---@field limit integer|nil     requests in a minute; nil: 500
+---@field shared boolean|nil    the limit is of all accounts together
+---@field skew_ms integer|nil   how wrong the expiry in tokens is
 local Sessions = {}
 Sessions.__index = Sessions
 
@@ -15,6 +19,7 @@ local LIFE = 15 * 60 * 1000
 local HOUR = 3600 * 1000
 local REFRESHES = 4
 local LIMIT, WINDOW = 500, 60000
+local EVERYBODY = "*" -- counts requests where the limit is of all accounts together
 
 local alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
@@ -46,13 +51,14 @@ end
 --- `users`: e-mail -> { password =, accounts = ids }.
 ---@return perigee.SimSessions
 function sessions.new(users)
-  return setmetatable({ users = users, by_token = {}, by_refresh = {}, by_api = {}, refreshes = {}, requests = {} },
-    Sessions)
+  return setmetatable({ users = users, by_token = {}, by_refresh = {}, by_api = {}, one_time = {}, refreshes = {},
+    requests = {} }, Sessions)
 end
 
 local function issue(self, email, now)
   local expires = now + LIFE
-  local s = { email = email, token = jwt(email, expires), refresh = rng.token(16), expires = expires, api = {} }
+  local s = { email = email, expires = expires, api = {}, refresh = rng.token(16) }
+  s.token = jwt(email, expires + (self.skew_ms or 0))
   for _, id in ipairs(self.users[email].accounts) do
     local api = rng.token(16)
     s.api[id] = api
@@ -84,6 +90,24 @@ function Sessions:login(email, password, now)
   return issue(self, email, now)
 end
 
+--- A token that opens a session once, as a portal hands it out; nil: nobody has that e-mail.
+---@return string|nil
+function Sessions:one_time_token(email)
+  if not self.users[email] then return nil end
+  local token = rng.token(16)
+  self.one_time[token] = email
+  return token
+end
+
+--- A session for such a token, which is worth nothing from then on.
+---@return table|nil session
+function Sessions:login_by_token(token, now)
+  sweep(self, now)
+  local email = self.one_time[token]
+  self.one_time[token] = nil
+  return email and issue(self, email, now)
+end
+
 --- Renews by the refresh cookie (or the old token, for clients that send only that): the api tokens stay.
 ---@return table|nil session, integer|nil status  401 or 429
 function Sessions:refresh(refresh, token, now)
@@ -97,11 +121,44 @@ function Sessions:refresh(refresh, token, now)
   if #kept >= REFRESHES then return nil, 429 end
   kept[#kept + 1] = now
   local renewed = { email = s.email, expires = now + LIFE, api = s.api, refresh = rng.token(16) }
-  renewed.token = jwt(s.email, renewed.expires)
+  renewed.token = jwt(s.email, renewed.expires + (self.skew_ms or 0))
   self.by_token[renewed.token], self.by_refresh[renewed.refresh] = renewed, renewed
   self.by_refresh[s.refresh] = nil
   for _, api in pairs(s.api) do self.by_api[api].session = renewed end
   return renewed
+end
+
+--- Ends the session of a token: neither it, nor its refresh, nor its api tokens are taken any more.
+---@param token string|nil
+function Sessions:logout(token)
+  local s = token and self.by_token[token]
+  if not s then return end
+  self.by_token[token], self.by_refresh[s.refresh] = nil, nil
+  for _, api in pairs(s.api) do self.by_api[api] = nil end
+end
+
+--- The sessions of a login that live, with the moment when each ends, soonest first.
+---@param email string
+---@return integer[]
+function Sessions:living(email, now)
+  local out = {}
+  for _, s in pairs(self.by_token) do
+    if s.email == email and s.expires > now then out[#out + 1] = s.expires end
+  end
+  table.sort(out)
+  return out
+end
+
+--- Ends all sessions that an account is in, as a broker does when somebody logs in elsewhere. How many.
+---@param account string
+---@return integer
+function Sessions:forget(account)
+  local tokens = {}
+  for token, s in pairs(self.by_token) do
+    if s.api[account] then tokens[#tokens + 1] = token end
+  end
+  for _, token in ipairs(tokens) do self:logout(token) end
+  return #tokens
 end
 
 --- The account that a request is for: by the api token, and by the cookie when that is required.
@@ -121,13 +178,14 @@ end
 --- Counts a request of an account; over the limit: the seconds until there is room.
 ---@return integer|nil retry_after
 function Sessions:over_limit(account, now)
-  local r = self.requests[account]
+  local who = self.shared and EVERYBODY or account
+  local r = self.requests[who]
   if not r or now - r.since >= WINDOW then
-    self.requests[account] = { since = now, count = 1 }
+    self.requests[who] = { since = now, count = 1 }
     return nil
   end
   r.count = r.count + 1
-  if r.count > LIMIT then return (r.since + WINDOW - now + 999) // 1000 end
+  if r.count > (self.limit or LIMIT) then return (r.since + WINDOW - now + 999) // 1000 end
 end
 
 return sessions
