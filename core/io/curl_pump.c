@@ -87,7 +87,9 @@ static void on_poll(uv_poll_t *handle, int status, int events)
         return;
     }
     if (status < 0) {
-        flags = CURL_CSELECT_ERR;
+        /* Without IN libcurl would not read: neither the answer that came before a reset, nor the
+         * error by which it knows that a kept connection had died. */
+        flags = CURL_CSELECT_IN | CURL_CSELECT_ERR;
     } else {
         flags |= (events & UV_READABLE) ? CURL_CSELECT_IN : 0;
         flags |= (events & UV_WRITABLE) ? CURL_CSELECT_OUT : 0;

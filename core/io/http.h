@@ -9,6 +9,7 @@
 #ifndef PERIGEE_IO_HTTP_H
 #define PERIGEE_IO_HTTP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,6 +44,7 @@ struct http_spec {
     int64_t timeout_ms;  /* whole exchange; 0: 30,000 */
     size_t max_answer;   /* bytes; 0: 16 MiB; more is ERR_LIMIT */
     const char *ca_file; /* NULL: the system's */
+    bool once; /* takes no kept connection: one that turns out dead makes libcurl send it again */
 };
 
 struct http_answer {

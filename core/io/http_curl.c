@@ -212,6 +212,7 @@ static int curl_begin(struct http_call *call, const struct http_spec *spec, stru
         return rc;
     }
     (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)http_timeout_ms(spec));
+    (void)curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, spec->once ? 1L : 0L);
     (void)curl_easy_setopt(easy, CURLOPT_PRIVATE, x);
     (void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, x->error);
     (void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);

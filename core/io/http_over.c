@@ -30,6 +30,7 @@ struct over_call {
     struct reply *reply;
     struct timer timer; /* of the whole exchange */
     bool head;          /* HEAD: the answer has no body */
+    bool once;          /* on a new connection only */
     unsigned repeats;
 };
 
@@ -384,7 +385,7 @@ static void serve_queue(struct over_client *c)
     struct over_call *x = c->first, *next;
     for (; x != NULL && !c->client.dead; x = next) {
         next = x->next;
-        struct over_conn *k = find_kept(c, x->origin);
+        struct over_conn *k = x->once ? NULL : find_kept(c, x->origin);
         if (k == NULL && !make_room(c)) {
             continue;
         }
@@ -521,6 +522,7 @@ static int over_begin(struct http_call *call, const struct http_spec *spec, stru
         return rc;
     }
     x->head = strcmp(spec->method, "HEAD") == 0;
+    x->once = spec->once;
     queue_push(c, x, false);
     return 0;
 }

@@ -129,8 +129,8 @@ struct http_header *bind_check_headers(lua_State *L, int index, size_t *count)
 
 static int l_request(lua_State *L)
 {
-    static const char *const fields[] = {"method",     "url",     "headers",    "body",
-                                         "timeout_ms", "ca_file", "max_answer", NULL};
+    static const char *const fields[] = {"method",  "url",        "headers", "body", "timeout_ms",
+                                         "ca_file", "max_answer", "once",    NULL};
     struct err e;
     struct http_client *client = BIND_SERVICE(L, http);
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -150,6 +150,9 @@ static int l_request(lua_State *L)
     } else {
         luaL_argcheck(L, lua_isnil(L, -1), 1, "the body is a string");
     }
+    lua_getfield(L, 1, "once");
+    luaL_argcheck(L, lua_isnil(L, -1) || lua_isboolean(L, -1), 1, "once: true or false expected");
+    spec.once = lua_toboolean(L, -1);
     lua_getfield(L, 1, "headers");
     spec.headers = bind_check_headers(L, lua_gettop(L), &spec.header_count);
     struct task_op *op = task_begin(L, "http.request");

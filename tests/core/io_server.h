@@ -76,6 +76,7 @@ struct io_server {
     char origin[64];
     const struct io_step *script;
     size_t step;
+    const char *only; /* requests of other paths stay silent and take no step; NULL: none do */
     atomic_uint executed;
     atomic_uint accepted;
     struct io_seen seen[IO_MAX_SEEN]; /* read after a request was answered, or after the stop */
@@ -149,8 +150,8 @@ static inline bool io_play(struct io_server *s, size_t i, struct io_step step)
     case IO_BYTES:
         io_write_all(c->fd, step.answer, n, 1);
         return true;
-    case IO_ANSWER_EXTRA:
-        io_write_all(c->fd, step.answer, n, n);
+    case IO_ANSWER_EXTRA: /* in one segment, so that it is there when the answer is read */
+        (void)send(c->fd, step.answer, n, MSG_NOSIGNAL | MSG_MORE);
         io_write_all(c->fd, "HTTP/1.1 200 OK\r\n", 17, 17);
         return true;
     case IO_WAIT:
@@ -174,6 +175,19 @@ static inline bool io_play(struct io_server *s, size_t i, struct io_step step)
     }
 }
 
+/* The step for the request that begins the buffer. */
+static inline struct io_step io_next(struct io_server *s, const struct io_conn *c)
+{
+    size_t n = s->only != NULL ? strlen(s->only) : 0;
+    const char *path = memchr(c->in, ' ', c->len);
+    if (n > 0 && (strncmp(path + 1, s->only, n) != 0 || path[1 + n] != ' ')) {
+        return (struct io_step){IO_SILENT, NULL};
+    }
+    struct io_step step = s->script[s->step];
+    s->step += step.what != IO_END;
+    return step;
+}
+
 /* Bytes came, or the end. False when the connection is gone. */
 static inline bool io_read(struct io_server *s, size_t i)
 {
@@ -195,8 +209,7 @@ static inline bool io_read(struct io_server *s, size_t i)
         return false;
     }
     while ((whole = io_whole(c, &head)) > 0) {
-        struct io_step step = s->script[s->step];
-        s->step += step.what != IO_END;
+        struct io_step step = io_next(s, c);
         io_note(s, c, head, whole);
         c->len -= whole;
         memmove(c->in, c->in + whole, c->len);

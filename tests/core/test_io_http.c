@@ -341,10 +341,10 @@ static void cancel_other(struct call *c)
 static void cancelled_calls_answer_once(void **state)
 {
     (void)state;
-    static const struct io_step script[] = {
-        {IO_ANSWER, IO_OK}, {IO_SILENT, NULL}, {IO_SILENT, NULL}, {0}};
+    static const struct io_step script[] = {{IO_ANSWER, IO_OK}, {0}};
     struct fixture f;
     begin(&f, script, 4);
+    f.server.only = "/a";
     start(&f, 0, (struct http_spec){0}, "/a")->then = cancel_other;
     start(&f, 1, (struct http_spec){0}, "/b?secret");
     start(&f, 2, (struct http_spec){0}, "/c");
@@ -370,10 +370,11 @@ static void free_client(struct call *c)
 static void freeing_cancels_what_is_in_flight_even_inside_a_callback(void **state)
 {
     (void)state;
-    static const struct io_step script[] = {{IO_ANSWER, IO_OK}, {IO_SILENT, NULL}, {0}};
+    static const struct io_step script[] = {{IO_ANSWER, IO_OK}, {0}};
     for (int inside = 0; inside < 2; inside++) {
         struct fixture f;
         begin(&f, script, 4);
+        f.server.only = "/a";
         start(&f, 0, (struct http_spec){0}, "/a")->then = inside ? free_client : NULL;
         wait_for(&f, inside ? 0 : 1);
         start(&f, 1, (struct http_spec){0}, "/b");
@@ -409,6 +410,23 @@ static void what_went_out_on_a_kept_connection_that_dies_is_sent_again(void **st
     assert_int_equal(memcmp(f.server.seen[2].head, "POST /b ", 8), 0);
     assert_int_equal(get(&f, 3, "/c")->error, ERR_CLOSED); /* a byte of the answer came */
     assert_int_equal(atomic_load(&f.server.executed), 4);
+    finish(&f);
+}
+
+static void what_is_to_go_out_once_takes_no_kept_connection(void **state)
+{
+    (void)state;
+    static const struct io_step script[] = {
+        {IO_ANSWER, IO_OK}, {IO_RESET, NULL}, {IO_ANSWER, IO_OK}, {0}};
+    struct fixture f;
+    begin(&f, script, 4);
+    get(&f, 0, "/a");
+    start(&f, 1, (struct http_spec){.method = "POST", .once = true}, "/b");
+    wait_for(&f, 2);
+    assert_int_equal(f.calls[1].error, ERR_CLOSED);
+    assert_int_equal(atomic_load(&f.server.executed), 2);
+    assert_int_equal(get(&f, 2, "/c")->status, 200);
+    assert_int_equal(atomic_load(&f.server.accepted), 2); /* the kept one is still good */
     finish(&f);
 }
 
@@ -505,6 +523,7 @@ int main(void)
         cmocka_unit_test(cancelled_calls_answer_once),
         cmocka_unit_test(freeing_cancels_what_is_in_flight_even_inside_a_callback),
         cmocka_unit_test(what_went_out_on_a_kept_connection_that_dies_is_sent_again),
+        cmocka_unit_test(what_is_to_go_out_once_takes_no_kept_connection),
         cmocka_unit_test(connections_that_are_not_fit_any_more_are_not_kept),
         cmocka_unit_test(answers_to_head_have_no_body),
         cmocka_unit_test(requests_are_written_alike),

@@ -20,7 +20,8 @@ local function serving(fn)
     local inner = paper.login(broker, "ann@example.org", 's3"cret')
     local client = { account = inner.account }
     function client.call(method, path, body, timeout)
-      return http.request { method = method, url = "http://" .. server:address() .. "/mtr-api/" .. paper.SYSTEM .. path,
+      return http.request { once = true, method = method,
+        url = "http://" .. server:address() .. "/mtr-api/" .. paper.SYSTEM .. path,
         body = body, timeout_ms = timeout or 5000, headers = { { "Auth-trading-api", inner.api },
           { "Cookie", "co-auth=" .. inner.jar["co-auth"] } } }
     end
