@@ -16,7 +16,8 @@ export async function launch() {
 }
 
 /**
- * A page in a context of its own. `strays` collects requests to other origins, `faults` what the page complained of.
+ * A page in a context of its own. `strays` collects requests to other origins, `faults` what the page complained of,
+ * `told` counts what its live lines have brought.
  */
 export async function open(browser, address, { size = 'desk', language = 'en', theme = 'dark', state } = {}) {
   const context = await browser.newContext({ viewport: sizes[size], baseURL: address, storageState: state,
@@ -25,6 +26,7 @@ export async function open(browser, address, { size = 'desk', language = 'en', t
   const page = await context.newPage();
   page.strays = [];
   page.faults = [];
+  page.told = 0;
   const own = new URL(address).host;
   page.on('request', (request) => {
     const url = new URL(request.url());
@@ -32,6 +34,7 @@ export async function open(browser, address, { size = 'desk', language = 'en', t
   });
   page.on('websocket', (socket) => {
     if (new URL(socket.url()).host !== own) page.strays.push(socket.url());
+    socket.on('framereceived', () => { page.told += 1; });
   });
   page.on('pageerror', (error) => page.faults.push(String(error)));
   page.on('console', (message) => {

@@ -54,6 +54,8 @@ try {
   await test('a connection that is lost is shown, and comes back by itself', async () => {
     await page.goto('/');
     await page.getByRole('heading', { name: 'Dashboard', level: 1 }).waitFor({ state: 'attached' });
+    // A page that was never told anything says something else: that there is no connection yet.
+    await until(() => page.told > 0, 'the first word of the live line');
     process.kill(await perigee.pid('office'), 'SIGKILL');
     await page.getByText('Connection lost').waitFor({ timeout: 30_000 });
     await page.getByText('Connection lost').waitFor({ state: 'detached', timeout: 60_000 });

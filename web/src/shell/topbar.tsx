@@ -78,7 +78,7 @@ export function TopBar({ onSearch }: { onSearch: () => void }): ReactElement {
       <div className="max-lg:hidden"><HealthDots /></div>
       <div className="lg:hidden"><WorstDot /></div>
       <div className="flex-1" />
-      <div className={`flex items-center gap-4 ${phase === "live" ? "" : "opacity-60"}`}>
+      <div className={`flex items-center gap-4 ${phase === "live" ? "" : "stale"}`}>
         <Figures />
         <MarketClock />
       </div>

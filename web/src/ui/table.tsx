@@ -106,7 +106,7 @@ function RowView<T extends object>({ row, id, columns, active, selected, selectN
       onClick={onOpen && ((event) => {
         if (event.target instanceof Element && !event.target.closest("button,a,input,label")) onOpen(row);
       })}
-      className={`row-height group ${onOpen ? "cursor-pointer" : ""} border-b border-line last:border-b-0 hover:bg-hover focus-visible:outline-offset-[-2px] ${selected ? "bg-accent-soft" : ""} ${dim ? "opacity-60" : ""}`}
+      className={`row-height group ${onOpen ? "cursor-pointer" : ""} border-b border-line last:border-b-0 hover:bg-hover focus-visible:outline-offset-[-2px] ${selected ? "bg-accent-soft" : ""} ${dim ? "stale" : ""}`}
     >
       {selected !== null && (
         <td className="w-8 pl-4">
@@ -128,7 +128,7 @@ function CardView<T extends object>({ row, id, columns, selected, selectName, de
   const at = (place: Column<T>["card"]): readonly Column<T>[] => columns.filter((c) => (c.card ?? "line") === place);
   const actions = at("actions");
   return (
-    <li data-key={id} className={`flex flex-col gap-2 border-b border-line px-4 py-3 last:border-b-0 ${dim ? "opacity-60" : ""}`}>
+    <li data-key={id} className={`flex flex-col gap-2 border-b border-line px-4 py-3 last:border-b-0 ${dim ? "stale" : ""}`}>
       <div className="flex items-center gap-2">
         {selected !== null && (
           <input type="checkbox" aria-label={selectName} checked={selected} onChange={() => onSelect(id)} className="size-5 accent-(--accent)" />
@@ -313,7 +313,7 @@ export function DataTable<T extends object>(props: DataTableProps<T>): ReactElem
 
   if (narrow) {
     return (
-      <div className={dim ? "opacity-90" : ""}>
+      <div>
         <ul aria-label={label} aria-busy={rows === null}>
           {rows === null
             ? Array.from({ length: Math.min(expected, 4) }, (_, i) => <li key={i} className="border-b border-line px-4 py-4"><span className="skeleton mb-3 block h-3 w-40" /><span className="skeleton block h-3 w-full" /></li>)

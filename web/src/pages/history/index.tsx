@@ -106,6 +106,11 @@ export default function HistoryPage(): ReactElement {
   const enabled = known || phase === "lost" || !relative;
   const trades = useTrades(query, cursor, enabled);
   const statistics = useStatistics(query, enabled);
+  // The bounds of a relative range move each minute: only other filters or another page make what is shown out of date.
+  const asked = `${subject} ${cursor ?? ""}`;
+  const [answered, setAnswered] = useState(asked);
+  if (answered !== asked && trades.data !== undefined && !trades.isPlaceholderData) setAnswered(asked);
+  const turning = trades.isPlaceholderData && answered !== asked;
   const [opened, setOpened] = useState<Trade | null>(null);
   const [exporting, setExporting] = useState(false);
 
@@ -186,7 +191,7 @@ export default function HistoryPage(): ReactElement {
             <DataTable
               name="trades" label={t.history.trades} columns={columns} rows={rows} rowKey={keyOf} onOpen={setOpened}
               hidden={["move"]}
-              expected={12} dim={trades.isPlaceholderData || trades.isError}
+              expected={12} dim={turning || trades.isError}
               empty={{
                 title: anyFilter(filters) ? t.history.emptyFilters : t.history.empty, hint: t.history.emptyHint,
                 ...(anyFilter(filters) && { action: <Button onClick={clear}>{t.history.clear}</Button> }),
@@ -199,7 +204,7 @@ export default function HistoryPage(): ReactElement {
           <span className="flex gap-2">
             {cursors.length > 1 && <Button small onClick={() => go([])}>{t.history.newest}</Button>}
             <Button small disabled={cursors.length === 0} onClick={() => go(cursors.slice(0, -1))}>{t.history.newer}</Button>
-            <Button small disabled={next === null || trades.isPlaceholderData} onClick={() => next !== null && go([...cursors, next])}>{t.history.older}</Button>
+            <Button small disabled={next === null || turning} onClick={() => next !== null && go([...cursors, next])}>{t.history.older}</Button>
           </span>
         </nav>
       </Card>
