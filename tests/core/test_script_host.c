@@ -221,6 +221,7 @@ static const char *const network =
     "end)\n"
     "  core.spawn(function() local c = sock.connect(path) c:send(1, 'a') c:recv() c:recv() end)\n"
     "  core.sleep(STAGE)\n"
+    "  while STAGE == 20 and not keep do core.sleep(5) end\n"
     "  if STAGE == 20 then assert(keep:path() == '/' and kept:pending() == 0) end\n"
     "  core.spawn(function() ws.connect('ws://' .. url) end)\n"
     "  core.spawn(function() sock.connect(path) end)\n"
