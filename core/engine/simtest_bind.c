@@ -95,6 +95,14 @@ static enum fake_end end_of(const char *word)
                                              : FAKE_SILENCE;
 }
 
+static bool field_bool(lua_State *L, const char *name)
+{
+    lua_getfield(L, -1, name);
+    bool set = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return set;
+}
+
 static void on_exchange(void *arg, const struct fake_exchange *x, struct fake_plan *plan)
 {
     struct world *w = arg;
@@ -112,6 +120,7 @@ static void on_exchange(void *arg, const struct fake_exchange *x, struct fake_pl
         plan->answer_bytes = field_size(L, "answer_bytes", plan->answer_bytes);
         plan->garbage_at = field_size(L, "garbage_at", plan->garbage_at);
         plan->piece = field_size(L, "piece", plan->piece);
+        plan->gateway = field_bool(L, "gateway");
         lua_getfield(L, -1, "finish");
         plan->end = end_of(lua_tostring(L, -1));
         lua_pop(L, 1);

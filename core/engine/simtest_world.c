@@ -13,7 +13,8 @@
 #include "engine/child.h"
 
 #define BEGIN_MS INT64_C(1704067200000) /* 2024-01-01, when the generator's market begins */
-#define LATENCY_NS 2000000              /* one way; the keeper adds what each account suffers */
+#define FIRST_PID 1000
+#define LATENCY_NS 2000000 /* one way; the keeper adds what each account suffers */
 #define STEP_NS INT64_C(1000000000)
 
 static void on_death(void *arg)
@@ -94,6 +95,7 @@ static struct host *engine_host(struct world *w, struct err *e)
                                      .gate = &w->gate,
                                      .entropy = &w->entropy,
                                      .home = w->home,
+                                     .pid = FIRST_PID + w->lives,
                                      .stop = stop_engine,
                                      .stop_arg = w};
     struct host *h = host_new(&services, e);
@@ -121,6 +123,7 @@ static int configure(struct world *w, struct host *h, struct err *e)
 /* What begins a life may already be its end: the gate counts from here on. */
 static int begin_life(struct world *w, struct err *e)
 {
+    w->lives++;
     w->gate.writes = 0;
     w->gate.dead = false;
     w->sends = 0;

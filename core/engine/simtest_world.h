@@ -58,6 +58,7 @@ struct world {
     struct host *keeper;
     int hooks[WORLD_HOOKS]; /* registry references of the keeper's functions; LUA_NOREF */
     /* the newest life of the engine */
+    unsigned lives;        /* begun so far */
     struct engine *engine; /* NULL: none */
     struct host *host;     /* the engine's, owned by it */
     struct http_client *http;

@@ -42,7 +42,7 @@ local kinds = {
   function(r) return { answer_bytes = r:range(1, 600), finish = ends[r:range(1, 3)] } end,
   function(r) return { garbage_at = r:range(0, 300) } end,
   function(r, _, nature, left_ms) -- executed late: perhaps long after our time-out
-    return { request_ms = math.min(r:exponential(nature.late_ms), left_ms) }
+    return { request_ms = math.min(r:exponential(nature.late_ms), left_ms), gateway = nature.gateway }
   end,
   function(r, _, nature, left_ms) return { answer_ms = math.min(r:exponential(nature.late_ms), left_ms) } end,
   function(r) return { piece = r:range(1, 60) } end,

@@ -27,6 +27,7 @@ local function chance(r, share) return r:uniform() < share end
 ---@field late_ms number      mean delay of a request that is late
 ---@field refusals number     of its requests that the broker answers with an error
 ---@field idle boolean        connections may end between two exchanges
+---@field gateway boolean     late requests wait at a gateway: they arrive although their connection has ended
 
 local function nature(seed, account, options)
   local r = rng.new(seed, "nature:" .. account)
@@ -34,7 +35,8 @@ local function nature(seed, account, options)
   local late, idle = r:range(1, 60) * SECOND, chance(r, 0.5)
   if options.alone then calm = account ~= options.watch end -- or quotes might be read by it
   if calm or options.spare == account or options.calm then return { share = 0, late_ms = 0, refusals = 0 } end
-  return { share = share ^ 2 * 0.5, late_ms = late, refusals = refusals ^ 3 * 0.3, idle = idle and not options.alone }
+  return { share = share ^ 2 * 0.5, late_ms = late, refusals = refusals ^ 3 * 0.3, idle = idle and not options.alone,
+    gateway = chance(rng.new(seed, "gateway:" .. account), 0.5) }
 end
 
 -- Times when the broker cannot be reached at all, for everybody.
