@@ -30,6 +30,7 @@ static const struct cli_option options[] = {
     {"--calm", "calm", NULL, "no faults but kills"},
     {"--once", "once", NULL, "without the second runs that compare journals"},
     {"--mutant", "mutant", "NAME|list", "take a guard out of the engine: the run must fail"},
+    {"--until-violated", "until", NULL, "end at the first seed with a violation"},
     {"--trace", "trace", NULL, "show every run"},
     {NULL, NULL, NULL, NULL}};
 
@@ -109,6 +110,7 @@ static int read_options(const struct cli_args *a, struct simtest_options *o)
     o->every_kill = cli_get(a, "every") != NULL;
     o->calm = cli_get(a, "calm") != NULL;
     o->once = cli_get(a, "once") != NULL;
+    o->until = cli_get(a, "until") != NULL;
     o->trace = cli_get(a, "trace") != NULL;
     if (o->every_kill && (o->jobs > 1 || o->kill)) {
         fprintf(stderr, "perigee simtest: --every-kill excludes --jobs and --kill\n");

@@ -172,6 +172,11 @@ static void work(const struct tally *t, uint64_t from, int fd)
     }
 }
 
+static bool is_over(const struct tally *t)
+{
+    return interrupted || (t->o->until && t->failed);
+}
+
 static int begin_worker(struct tally *t, struct worker *w)
 {
     int ends[2];
@@ -244,7 +249,7 @@ static int gather(struct tally *t)
                 ask[alive++] = (struct pollfd){.fd = t->workers[i].fd, .events = POLLIN};
             }
         }
-        if (alive == 0 || interrupted)
+        if (alive == 0 || is_over(t))
             return 0;
         if (poll(ask, alive, 1000) < 0 && errno != EINTR)
             return -1;
@@ -298,12 +303,17 @@ static void run_every_kill(struct tally *t, uint64_t seed)
     each.once = true;
     t->o = &each;
     struct record whole = run_seed(t, seed, &text);
+    if (whole.ok && (whole.writes == 0 || whole.sends == 0)) {
+        str_addz(&text, "  the run counted no writes or no sends to be killed at\n");
+        whole.size = text.len;
+        whole.ok = 0;
+    }
     add(t, &whole, text.p);
     str_fini(&text);
     each.kill = kill_at;
     for (int kind = 0; kind < 2; kind++) {
         uint64_t count = kind == 0 ? whole.writes : whole.sends;
-        for (uint64_t n = 1; n <= count && !interrupted; n++) {
+        for (uint64_t n = 1; n <= count && !is_over(t); n++) {
             /* The share of the last write that gets through goes round with n. */
             snprintf(kill_at, sizeof kill_at, "%s:%" PRIu64 ":%.2f", kind == 0 ? "write" : "send",
                      n, (double)(n % 5) / 4);
@@ -318,7 +328,7 @@ static void run_every_kill(struct tally *t, uint64_t seed)
 
 static void run_here(struct tally *t)
 {
-    for (uint64_t seed = t->o->first; seed <= t->o->last && !interrupted; seed++) {
+    for (uint64_t seed = t->o->first; seed <= t->o->last && !is_over(t); seed++) {
         if (t->o->every_kill) {
             run_every_kill(t, seed);
         } else {

@@ -24,6 +24,7 @@ struct simtest_options {
     bool calm;        /* no faults but kills */
     bool trace;       /* show each run, not only those that fail */
     bool once;        /* leave out the second runs that compare journals */
+    bool until;       /* end at the first seed with a violation */
 };
 
 /* What came of a seed. */

@@ -206,10 +206,12 @@ end
 local function verdict(run)
   local o, c = run.options, run.account.counts
   local ok = #run.checker.violations == 0
+  local writes, sends = core.counts()
   local lines = { ok and "ok" or "bad", "hash " .. core.digest(run.data .. "/journal"),
-    ("counts events=%d intents=%d opened=%d unknown=%d absent=%d adopted=%d closings=%d lives=%d prefixes=%d"):format(
-      run.account.last, c.intent or 0, #run.venue.opened, c.order_unknown or 0, c.order_absent or 0,
-      c.order_adopted or 0, run.checker.closings or 0, run.life, run.prefixes or 0) }
+    ("counts events=%d intents=%d opened=%d unknown=%d absent=%d adopted=%d closings=%d lives=%d prefixes=%d"
+      .. " writes=%d sends=%d"):format(run.account.last, c.intent or 0, #run.venue.opened, c.order_unknown or 0,
+      c.order_absent or 0, c.order_adopted or 0, run.checker.closings or 0, run.life, run.prefixes or 0, writes,
+      sends) }
   if o.watch then
     local until_ms = run.begin_ms + run.plan.end_ms
     for _, line in ipairs(digest.others(run.data .. "/journal", o.watch, until_ms)) do
