@@ -83,7 +83,8 @@ unsigned front_request_nth(const struct front_request *r);
 
 /* Answers and frees r. Content-Length and Date are added; 204 and 304 get no length, HEAD no body.
  * headers may hold names several times (Set-Cookie); Content-Length, Transfer-Encoding and
- * Keep-Alive in them are left out, "Connection: close" is obeyed, a Date goes before the own one. A
+ * Keep-Alive in them are left out, "Connection: close" is obeyed, and so is "Transfer-Encoding:
+ * chunked" towards HTTP/1.1: the body goes in small chunks. A Date goes before the own one. A
  * header or status that cannot be sent safely (CR, LF, NUL, no token, not 200 to 599) turns the
  * whole answer into a 500, logged. Bytes are copied. */
 void front_answer(struct front_request *r, int status, const struct http_header *headers,

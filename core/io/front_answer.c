@@ -92,6 +92,20 @@ static void add_length(struct str *out, size_t n)
     str_add(out, "\r\n", 2);
 }
 
+/* In chunks of several sizes, as a gateway cuts what passes through it. */
+static void add_chunks(struct str *out, const char *body, size_t n)
+{
+    static const size_t sizes[] = {1, 16, 250};
+    for (size_t i = 0, at = 0; at < n; i++) {
+        size_t size = sizes[i % 3] < n - at ? sizes[i % 3] : n - at;
+        str_addf(out, "%zx\r\n", size);
+        str_add(out, body + at, size);
+        str_add(out, "\r\n", 2);
+        at += size;
+    }
+    str_add(out, "0\r\n\r\n", 5);
+}
+
 void front_encode(struct front *f, const struct front_request *r, int status,
                   const struct http_header *headers, size_t header_count, const void *body,
                   size_t n, struct str *out, enum front_after *after)
@@ -103,12 +117,14 @@ void front_encode(struct front *f, const struct front_request *r, int status,
         status = 500;
         header_count = n = 0;
     }
-    bool keep = r && r->keep_alive, dated = false;
+    bool keep = r && r->keep_alive, dated = false, chunked = false;
     for (size_t i = 0; i < header_count; i++) {
         if (strcasecmp(headers[i].name, "Connection") == 0 &&
             strcasecmp(headers[i].value, "close") == 0)
             keep = false;
         dated |= strcasecmp(headers[i].name, "Date") == 0;
+        chunked |= strcasecmp(headers[i].name, "Transfer-Encoding") == 0 &&
+                   strcasecmp(headers[i].value, "chunked") == 0;
     }
     add_status(out, status);
     if (!dated) {
@@ -124,7 +140,10 @@ void front_encode(struct front *f, const struct front_request *r, int status,
         str_add(out, "\r\n", 2);
     }
     bool bodiless = status == 204 || status == 304;
-    if (!bodiless)
+    chunked = chunked && !bodiless && r && !r->old;
+    if (chunked)
+        str_addz(out, "Transfer-Encoding: chunked\r\n");
+    else if (!bodiless)
         add_length(out, n);
     if (!keep)
         str_addz(out, "Connection: close\r\n");
@@ -132,7 +151,9 @@ void front_encode(struct front *f, const struct front_request *r, int status,
         str_addz(out, "Connection: keep-alive\r\n");
     str_add(out, "\r\n", 2);
     bool head = r && r->method && strcmp(r->method, "HEAD") == 0;
-    if (!bodiless && !head && n > 0)
+    if (chunked && !head)
+        add_chunks(out, body, n);
+    else if (!bodiless && !head && n > 0)
         str_add(out, body, n);
     *after = keep ? FRONT_KEEP : FRONT_FIN;
 }

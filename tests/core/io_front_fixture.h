@@ -73,9 +73,12 @@ static inline void handle(void *arg, struct front_request *r)
         struct http_header headers[] = {{"Set-Cookie", "a=1"},
                                         {"Set-Cookie", "b=2"},
                                         {"Content-Length", "999"},
-                                        {"Transfer-Encoding", "chunked"},
+                                        {"Transfer-Encoding", "gzip"},
                                         {"Connection", "close"}};
         front_answer(r, 200, headers, 5, "x", 1);
+    } else if (strcmp(path, "/chunked") == 0) {
+        struct http_header header = {"Transfer-Encoding", "chunked"};
+        front_answer(r, 200, &header, 1, "0123456789abcdefghi", 19);
     } else if (strcmp(path, "/inject") == 0) {
         struct http_header header = {"X-A", "fine\r\nEvil: yes"};
         front_answer(r, 200, &header, 1, "secret", 6);

@@ -91,6 +91,33 @@ static void test_answers(void **state)
     str_fini(&s);
 }
 
+/* Towards HTTP/1.0 there are no chunks, and to HEAD no body. */
+static void test_chunks(void **state)
+{
+    struct fixture *fx = *state;
+    struct front_config config = {0};
+    struct str s;
+    str_init(&s);
+    begin(fx, &config);
+    int fd = dial(fx);
+    puts_to(fx, fd,
+            "GET /chunked HTTP/1.1\r\nHost: h\r\n\r\nHEAD /chunked HTTP/1.1\r\nHost: h\r\n\r\n"
+            "GET /last HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    assert_int_equal(get(fx, fd, &s, NULL, 0), GOT_END);
+    close(fd);
+    assert_non_null(strstr(s.p, "Transfer-Encoding: chunked\r\n\r\n1\r\n0\r\n"
+                                "10\r\n123456789abcdefg\r\n2\r\nhi\r\n0\r\n\r\nHTTP/1.1 200 OK"));
+    assert_int_equal(count_of(&s, "Transfer-Encoding: chunked\r\n\r\n"), 2);
+    assert_int_equal(count_of(&s, "Content-Length"), 1);
+    assert_int_equal(count_of(&s, "GET|/last||"), 1);
+    ask(fx, "GET /chunked HTTP/1.0\r\n\r\n", &s);
+    assert_null(strstr(s.p, "chunked"));
+    assert_non_null(
+        strstr(s.p, "Content-Length: 19\r\nConnection: close\r\n\r\n0123456789abcdefghi"));
+    end(fx);
+    str_fini(&s);
+}
+
 static void test_pipelining(void **state)
 {
     struct fixture *fx = *state;
@@ -355,6 +382,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(test_address, &fx),
         cmocka_unit_test_prestate(test_answers, &fx),
+        cmocka_unit_test_prestate(test_chunks, &fx),
         cmocka_unit_test_prestate(test_pipelining, &fx),
         cmocka_unit_test_prestate(test_byte_by_byte, &fx),
         cmocka_unit_test_prestate(test_large_bodies, &fx),

@@ -119,6 +119,20 @@ describe("a fault:", function()
     end)
   end)
 
+  it("chunked: the same answer in chunks, and its connection is kept", function()
+    serving(function(broker, client)
+      broker.faults:add { kind = "chunked", times = 2 }
+      local said = client.open()
+      assert.equal(200, said.status)
+      assert.equal("chunked", said:header("Transfer-Encoding"))
+      assert.is_nil(said:header("Content-Length"))
+      assert.equal("OK", json.decode(said.body).status)
+      local list = client.call("GET", "/open-positions")
+      assert.equal("chunked", list:header("Transfer-Encoding"))
+      assert.equal(list.body, client.call("GET", "/open-positions").body)
+    end)
+  end)
+
   it("garbage: executed, and 200 says nothing", function()
     serving(function(broker, client)
       for i = 1, 6 do

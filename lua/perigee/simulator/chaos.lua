@@ -46,6 +46,7 @@ chaos.profiles = {
   cloudflare = {
     text = "an edge in front that blocks for a while, again and again, and asks for patience without saying how much",
     rules = {
+      { kind = "chunked" },
       { kind = "403", on = { 3000, 12000 }, off = { 20000, 60000 } },
       { kind = "403", used = false, share = 0.02 },
       { kind = "429", share = 0.003 },

@@ -43,6 +43,7 @@ faults.kinds = {
   ["429"] = { ends = true, executed = false, text = "too many requests, with Retry-After or without" },
   ["502"] = { ends = true, executed = "drawn", text = "a gateway's page; executed or not, drawn" },
   forget = { text = "the account's session ends before the request is looked at" },
+  chunked = { text = "the answer is right, its body comes in chunks" },
   stale = { ms = { 5000, 30000 }, text = "the quotes stand still for so long" },
 }
 

@@ -5,6 +5,7 @@
 -- has gone long ago: that is what makes a lost answer dangerous.
 
 local clock = require "perigee.clock"
+local faults = require "perigee.simulator.faults"
 local figures = require "perigee.simulator.figures"
 local request = require "perigee.simulator.request"
 local routes = require "perigee.simulator.routes"
@@ -27,7 +28,7 @@ local function sorted(actions)
   local by, ending = {}, nil
   for _, a in ipairs(actions) do
     by[a.kind] = a
-    if a.kind ~= "slow" and a.kind ~= "late" and a.kind ~= "forget" and a.kind ~= "stale" then ending = a end
+    if faults.kinds[a.kind].ends then ending = a end
   end
   return by, ending
 end
@@ -104,11 +105,16 @@ end
 
 function serve.thaw(b) b.frozen = nil end
 
--- The Date of a broker whose clock is wrong; a right one's is the server's own.
-local function dated(b, headers)
-  local skew = b.skew_ms or 0
-  if skew == 0 then return headers end
-  local out = { { "Date", os.date("!%a, %d %b %Y %H:%M:%S GMT", (clock.wall_ms() + skew) // 1000) } }
+local CHUNKED = { "Transfer-Encoding", "chunked" }
+
+-- Before the answer's own: the Date of a broker whose clock is wrong (a right one's is the server's own), chunks.
+local function headed(b, headers, chunked)
+  local skew, out = b.skew_ms or 0, {}
+  if skew ~= 0 then
+    out[1] = { "Date", os.date("!%a, %d %b %Y %H:%M:%S GMT", (clock.wall_ms() + skew) // 1000) }
+  end
+  if chunked then out[#out + 1] = CHUNKED end
+  if #out == 0 then return headers end
   for _, header in ipairs(headers or {}) do out[#out + 1] = header end
   return out
 end
@@ -147,7 +153,7 @@ function serve.handle(b, req)
     status, headers, body = act()
   end
   if not status then return nil end
-  return status, dated(b, headers), body
+  return status, headed(b, headers, by.chunked), body
 end
 
 return serve
