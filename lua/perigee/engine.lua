@@ -346,10 +346,10 @@ local function run_feed(feed, url)
   end)
 end
 
--- An engine that has traded before does not give up on a broker that is away: its positions need it. A first
--- start that cannot reach what it needs says so and ends.
+-- An engine that has been at its broker before does not give up when that is away: positions may need it. A
+-- first start that cannot reach what it needs says so and ends.
 local function insist(fn)
-  local patient = ledger.last_ids().order > 0
+  local patient = #ledger.accounts() > 0
   while true do
     local result, err = fn()
     if result or not patient or err.code == "input" or state.stopping then return result, err end

@@ -18,7 +18,7 @@ local venue = require "perigee.simtest.venue"
 local keeper = {}
 
 local SECOND = 1000
-local MOST_LIVES = 60
+local MOST_LIVES = 120 -- two outages of 40 s end that many lives that never reached the broker, and a few more
 local RESTART_MS = 1000 -- after an engine that has stopped by itself, as a supervisor waits
 
 --- What the engine is started with; everything else is as it ships.
