@@ -16,61 +16,8 @@
 #include <string.h>
 
 #include "base/mutant.h"
-#include "io/lane_queue.h"
+#include "io/lane_inner.h"
 #include "io/reply.h"
-
-#define NS_PER_MS INT64_C(1000000)
-#define STABLE_NS (1000 * NS_PER_MS) /* a connection that lived this long is no failure */
-#define RETRY_FIRST_MS 50
-#define RETRY_MAX_MS 2000       /* with an order waiting */
-#define RETRY_MAX_IDLE_MS 10000 /* with none */
-
-enum link { LINK_DOWN, LINK_OPENING, LINK_UP };
-
-struct lane {
-    struct loop *loop;
-    char *origin;
-    const struct transport_ops *ops;
-    void *ops_ctx;
-    int64_t connect_timeout_ms;
-    int64_t answer_timeout_ms;
-    int64_t idle_ms; /* a connection is used no more after so long without a request; 0: always */
-    enum link link;
-    struct transport *t;          /* NULL while down */
-    struct lane_queue wait[2];    /* by enum lane_priority */
-    struct lane_queue ended;      /* over, done() not yet called */
-    struct lane_request *current; /* the one in flight */
-    size_t sent;                  /* bytes of current that the transport took */
-    bool handed;                  /* the transport was asked to send current: it may have acted */
-    bool send_failed;        /* current can not be sent further; an answer may still be there */
-    struct reply *reply;     /* answer to current */
-    struct timer link_timer; /* opening: time-out; down: next attempt; up: end of idle_ms */
-    struct timer answer_timer;
-    struct timer deadline_timer; /* earliest deadline of those that wait */
-    struct timer kick;           /* ends what went wrong inside lane_submit */
-    unsigned failures;           /* attempts in a row that gave no useful connection */
-    int64_t failed_at;           /* io ns of the newest of them */
-    int64_t opened_at;           /* io ns */
-    int64_t used_at;             /* io ns: opened, or the newest answer */
-    bool useful;                 /* this connection has answered */
-    uint64_t connects;
-    unsigned depth; /* events being served */
-    bool locked;    /* no request may be started now */
-    bool dead;      /* lane_free was called */
-};
-
-static void open_link(struct lane *lane);
-static void break_link(struct lane *lane);
-
-static int64_t now_ns(const struct lane *lane)
-{
-    return clock_io_ns(lane->loop->clock);
-}
-
-static bool waiting(const struct lane *lane)
-{
-    return lane->wait[LANE_CLOSE].head != NULL || lane->wait[LANE_OPEN].head != NULL;
-}
 
 /* ---- ends ---- */
 
@@ -97,7 +44,7 @@ static void deliver(struct lane *lane, struct lane_request *r, struct lane_answe
 {
     struct loop *l = lane->loop;
     a->sent_io_ns = r->sent_io_ns;
-    a->done_io_ns = now_ns(lane);
+    a->done_io_ns = lane_now(lane);
     r->done(r, a);
     loop_release(l);
 }
@@ -118,13 +65,12 @@ static void destroy(struct lane *lane)
     free(lane);
 }
 
-static void enter(struct lane *lane)
+void lane_enter(struct lane *lane)
 {
     lane->depth++;
 }
 
-/* The lane may be gone when this returns. */
-static void leave(struct lane *lane)
+void lane_leave(struct lane *lane)
 {
     flush_ended(lane);
     lane->depth--;
@@ -143,15 +89,15 @@ static void arm_deadline(struct lane *lane)
         timer_stop(&lane->deadline_timer);
         return;
     }
-    int64_t left = first - now_ns(lane);
+    int64_t left = first - lane_now(lane);
     (void)timer_start_io(&lane->deadline_timer, left <= 0 ? 0 : (left - 1) / NS_PER_MS + 1);
 }
 
 static void on_deadline(void *arg)
 {
     struct lane *lane = arg;
-    int64_t now = now_ns(lane);
-    enter(lane);
+    int64_t now = lane_now(lane);
+    lane_enter(lane);
     for (size_t k = 0; k < 2; k++) {
         struct lane_request *next = NULL;
         for (struct lane_request *r = lane->wait[k].head; r != NULL; r = next) {
@@ -163,7 +109,7 @@ static void on_deadline(void *arg)
         }
     }
     arm_deadline(lane);
-    leave(lane);
+    lane_leave(lane);
 }
 
 /* ---- writing ---- */
@@ -200,7 +146,7 @@ static void write_more(struct lane *lane)
 /* The point of no return for r: it is in no queue any more. */
 static void start_request(struct lane *lane, struct lane_request *r)
 {
-    if (lane_request_expired(r, now_ns(lane))) {
+    if (lane_request_expired(r, lane_now(lane))) {
         end(lane, r, LANE_NOT_SENT, "deadline");
         return;
     }
@@ -217,17 +163,16 @@ static void start_request(struct lane *lane, struct lane_request *r)
         r->sending(r);
     }
     if (!lane->dead) { /* else lane_free, called in sending(), has ended r */
-        int64_t now = now_ns(lane);
+        int64_t now = lane_now(lane);
         r->sent_io_ns = now != 0 ? now : 1; /* a virtual clock may stand at 0, which means never */
         lane->handed = true;
         write_more(lane);
     }
 }
 
-/* The link is idle from now on, for as long as the peer is sure to keep it. */
-static void begin_idle(struct lane *lane)
+void lane_begin_idle(struct lane *lane)
 {
-    lane->used_at = now_ns(lane);
+    lane->used_at = lane_now(lane);
     if (lane->idle_ms > 0) {
         (void)timer_start_io(&lane->link_timer, lane->idle_ms);
     }
@@ -235,19 +180,24 @@ static void begin_idle(struct lane *lane)
 
 static bool too_long_idle(const struct lane *lane)
 {
-    return lane->idle_ms > 0 && now_ns(lane) - lane->used_at >= lane->idle_ms * NS_PER_MS;
+    return lane->idle_ms > 0 && lane_now(lane) - lane->used_at >= lane->idle_ms * NS_PER_MS;
 }
 
-/* Starts the next request when the link is up and idle. The caller has raised `depth`. */
-static void pump(struct lane *lane)
+void lane_pump(struct lane *lane)
 {
     if (lane->locked || lane->dead) {
         return;
     }
     lane->locked = true;
-    while (!lane->dead && lane->link == LINK_UP && lane->current == NULL && waiting(lane)) {
+    while (!lane->dead && lane->link == LINK_UP && lane->current == NULL) {
+        if (lane->vacant != NULL) {
+            lane->vacant(lane->arg);
+        }
+        if (!lane_has_waiting(lane)) {
+            break;
+        }
         if (too_long_idle(lane) || !is_quiet(lane)) { /* the timer may be late: a stall of ours */
-            break_link(lane);
+            lane_link_break(lane);
             break;
         }
         struct lane_request *r = lane_queue_pop(&lane->wait[LANE_CLOSE]);
@@ -275,9 +225,9 @@ static void answered(struct lane *lane, bool keep)
     deliver(lane, r, &a);
     lane->locked = false;
     if (!lane->dead && keep) {
-        begin_idle(lane);
+        lane_begin_idle(lane);
     } else if (!lane->dead) {
-        break_link(lane);
+        lane_link_break(lane);
     }
 }
 
@@ -290,7 +240,7 @@ static void cut(struct lane *lane, const char *cause)
         lane_queue_push(&lane->wait[r->priority], r);
     }
     end_current(lane, LANE_CUT, cause);
-    break_link(lane);
+    lane_link_break(lane);
 }
 
 /* Serves n bytes, or the end (0 or negative). False when the connection was given up. */
@@ -298,7 +248,7 @@ static bool serve(struct lane *lane, const char *p, ssize_t n)
 {
     size_t used = 0;
     if (lane->current == NULL) {
-        break_link(lane);
+        lane_link_break(lane);
         return false;
     }
     if (n <= 0) {
@@ -339,163 +289,50 @@ static void read_all(struct lane *lane)
     }
 }
 
-static void on_readable(void *arg)
+void lane_readable(void *arg)
 {
     struct lane *lane = arg;
-    enter(lane);
+    lane_enter(lane);
     read_all(lane);
-    pump(lane);
-    leave(lane);
+    lane_pump(lane);
+    lane_leave(lane);
 }
 
-static void on_writable(void *arg)
+void lane_writable(void *arg)
 {
     struct lane *lane = arg;
-    enter(lane);
+    lane_enter(lane);
     if (lane->current != NULL && !lane->send_failed) {
         write_more(lane);
     }
-    leave(lane);
+    lane_leave(lane);
 }
 
 static void on_kick(void *arg)
 {
     struct lane *lane = arg;
-    enter(lane);
+    lane_enter(lane);
     if (lane->current != NULL && lane->send_failed) {
         read_all(lane);
         if (!lane->dead && lane->current != NULL && lane->send_failed) {
             cut(lane, "cut");
         }
     }
-    pump(lane);
-    leave(lane);
+    lane_pump(lane);
+    lane_leave(lane);
 }
 
 static void on_answer_timeout(void *arg)
 {
     struct lane *lane = arg;
-    enter(lane);
+    lane_enter(lane);
     read_all(lane); /* after a stall of ours the answer may be here already */
     if (!lane->dead && lane->current != NULL) {
         end_current(lane, LANE_TIMEOUT, "timeout");
-        break_link(lane);
+        lane_link_break(lane);
     }
-    pump(lane);
-    leave(lane);
-}
-
-/* ---- the link ---- */
-
-static void close_link(struct lane *lane)
-{
-    struct transport *t = lane->t;
-    lane->t = NULL;
-    lane->link = LINK_DOWN;
-    timer_stop(&lane->link_timer);
-    if (t != NULL) {
-        lane->ops->close(t);
-    }
-}
-
-/* Milliseconds between the newest failure and the next attempt: the first one costs no wait. */
-static int64_t retry_delay_ms(const struct lane *lane)
-{
-    int64_t max = waiting(lane) ? RETRY_MAX_MS : RETRY_MAX_IDLE_MS;
-    if (lane->failures <= 1) {
-        return 0;
-    }
-    int64_t ms = (int64_t)RETRY_FIRST_MS << (lane->failures < 12 ? lane->failures - 2 : 10);
-    return ms < max ? ms : max;
-}
-
-static void retry(struct lane *lane)
-{
-    int64_t left = lane->failed_at + retry_delay_ms(lane) * NS_PER_MS - now_ns(lane);
-    if (lane->failures == 0 || left <= 0) {
-        open_link(lane);
-    } else {
-        (void)timer_start_io(&lane->link_timer, (left - 1) / NS_PER_MS + 1);
-    }
-}
-
-static void note_failure(struct lane *lane, const char *message)
-{
-    lane->failures++;
-    lane->failed_at = now_ns(lane);
-    if (lane->failures == 2) {
-        log_write(lane->loop->log, LOG_INFO, "lane", "no connection to %s: %s; trying on",
-                  lane->origin, message);
-    }
-}
-
-/* Gives up a connection that was open, and opens the next. The request in flight has been ended. */
-static void break_link(struct lane *lane)
-{
-    bool good = lane->useful || now_ns(lane) - lane->opened_at >= STABLE_NS;
-    close_link(lane);
-    if (good) {
-        lane->failures = 0;
-    } else {
-        note_failure(lane, "it is closed as soon as it is made");
-    }
-    retry(lane);
-}
-
-static void on_opened(void *arg, int error, const char *message)
-{
-    struct lane *lane = arg;
-    enter(lane);
-    timer_stop(&lane->link_timer);
-    if (error != 0) {
-        close_link(lane);
-        note_failure(lane, message);
-        retry(lane);
-    } else {
-        lane->link = LINK_UP;
-        lane->connects++;
-        lane->opened_at = now_ns(lane);
-        lane->useful = false;
-        begin_idle(lane);
-        pump(lane);
-    }
-    leave(lane);
-}
-
-static void on_link_timer(void *arg)
-{
-    struct lane *lane = arg;
-    enter(lane);
-    if (lane->link == LINK_OPENING) {
-        close_link(lane);
-        note_failure(lane, "it takes too long");
-        retry(lane);
-    } else if (lane->link == LINK_DOWN) {
-        open_link(lane);
-    } else if (lane->current == NULL) {
-        break_link(lane);
-    }
-    leave(lane);
-}
-
-static const struct transport_events events = {
-    .opened = on_opened, .readable = on_readable, .writable = on_writable};
-
-static void open_link(struct lane *lane)
-{
-    struct err e = {0};
-    timer_stop(&lane->link_timer);
-    lane->link = LINK_OPENING;
-    int rc = lane->ops->open(lane->ops_ctx, lane->loop, lane->origin, &events, lane, &lane->t, &e);
-    if (rc == 0) {
-        (void)timer_start_io(&lane->link_timer, lane->connect_timeout_ms);
-        return;
-    }
-    lane->t = NULL;
-    lane->link = LINK_DOWN;
-    note_failure(lane, e.message);
-    int64_t ms = retry_delay_ms(lane);
-    (void)timer_start_io(&lane->link_timer, ms > RETRY_FIRST_MS ? ms : RETRY_FIRST_MS);
+    lane_pump(lane);
+    lane_leave(lane);
 }
 
 /* ---- the public face ---- */
@@ -513,6 +350,8 @@ struct lane *lane_new(struct loop *l, const struct lane_config *config, struct e
     lane->connect_timeout_ms = config->connect_timeout_ms > 0 ? config->connect_timeout_ms : 5000;
     lane->answer_timeout_ms = config->answer_timeout_ms > 0 ? config->answer_timeout_ms : 10000;
     lane->idle_ms = config->idle_close_ms - config->idle_close_ms / 4; /* clocks and ways differ */
+    lane->vacant = config->vacant;
+    lane->arg = config->arg;
     lane->origin = strdup(config->origin);
     lane->reply = reply_new(config->max_answer > 0 ? config->max_answer : (size_t)256 << 10);
     if (lane->origin == NULL || lane->reply == NULL) {
@@ -520,7 +359,7 @@ struct lane *lane_new(struct loop *l, const struct lane_config *config, struct e
         (void)err_set(e, ERR_NOMEM, "out of memory for an order lane");
         return NULL;
     }
-    timer_init(&lane->link_timer, l, on_link_timer, lane);
+    timer_init(&lane->link_timer, l, lane_link_timer, lane);
     timer_init(&lane->answer_timer, l, on_answer_timeout, lane);
     timer_init(&lane->deadline_timer, l, on_deadline, lane);
     timer_init(&lane->kick, l, on_kick, lane);
@@ -537,7 +376,7 @@ void lane_free(struct lane *lane)
     if (lane->current != NULL) {
         end_current(lane, lane->handed ? LANE_CUT : LANE_NOT_SENT, "closed");
     }
-    close_link(lane);
+    lane_link_close(lane);
     timer_stop(&lane->deadline_timer);
     timer_stop(&lane->kick);
     for (size_t k = 0; k < 2; k++) {
@@ -546,19 +385,20 @@ void lane_free(struct lane *lane)
             end(lane, r, LANE_NOT_SENT, "closed");
         }
     }
-    leave(lane);
+    lane_leave(lane);
 }
 
 void lane_warm(struct lane *lane)
 {
     if (!lane->dead && lane->link == LINK_DOWN) {
-        retry(lane);
+        lane_link_retry(lane);
     }
 }
 
 bool lane_ready(const struct lane *lane)
 {
-    return lane->link == LINK_UP && lane->current == NULL && !lane->locked && !waiting(lane);
+    return lane->link == LINK_UP && lane->current == NULL && !lane->locked &&
+           !lane_has_waiting(lane);
 }
 
 void lane_submit(struct lane *lane, struct lane_request *r)
@@ -571,8 +411,8 @@ void lane_submit(struct lane *lane, struct lane_request *r)
     }
     lane_queue_push(&lane->wait[r->priority == LANE_CLOSE ? LANE_CLOSE : LANE_OPEN], r);
     lane_warm(lane);
-    enter(lane);
-    pump(lane);
+    lane_enter(lane);
+    lane_pump(lane);
     if (!lane->dead && lane->ended.head != NULL) {
         (void)timer_start_io(&lane->kick, 0);
     }
@@ -591,6 +431,11 @@ bool lane_withdraw(struct lane *lane, struct lane_request *r)
     loop_release(lane->loop);
     arm_deadline(lane);
     return true;
+}
+
+struct lane_request *lane_waiting_close(const struct lane *lane)
+{
+    return lane->wait[LANE_CLOSE].head;
 }
 
 uint64_t lane_connects(const struct lane *lane)

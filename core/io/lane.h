@@ -29,6 +29,11 @@ struct lane_config {
     int64_t answer_timeout_ms;  /* from the first byte sent; 0: 10,000 */
     size_t max_answer;          /* 0: 256 KiB */
     int64_t idle_close_ms;      /* the peer closes what is idle so long; 0: nobody knows */
+    /* The connection is up, carries nothing, and the next request is about to be taken from the
+     * queue. What waits elsewhere may be submitted here; the lane must not be freed. May be NULL.
+     */
+    void (*vacant)(void *arg);
+    void *arg;
 };
 
 enum lane_outcome {
@@ -85,6 +90,9 @@ void lane_submit(struct lane *lane, struct lane_request *r);
 /* Takes a request back that is still queued (done is not called). false: it is in flight, or its
  * done() is about to be called. */
 bool lane_withdraw(struct lane *lane, struct lane_request *r);
+/* The oldest LANE_CLOSE that waits: not a byte of it has left, and lane_withdraw takes it. NULL:
+ * none waits. */
+struct lane_request *lane_waiting_close(const struct lane *lane);
 uint64_t lane_connects(const struct lane *lane); /* connections opened so far, for tests */
 
 #endif

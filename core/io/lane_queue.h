@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The order lane's queues: lane_requests linked by their own `next`. Only lane.c includes it.
+ * The order lane's queues: lane_requests linked by their own `next`. Only lane_inner.h includes it.
  */
 #ifndef PERIGEE_IO_LANE_QUEUE_H
 #define PERIGEE_IO_LANE_QUEUE_H

@@ -8,6 +8,10 @@
  * take as long as its time-out. They may overtake what waits on the first one; they go by the
  * broker's id of what is there, so the order in which they come in changes nothing. The second lane
  * is opened when it is first needed (or with the session, where that is wished) and stays open.
+ * What waits there (or here) leaves on whichever connection is free first: a lane that has nothing
+ * to carry takes the oldest close out of the other one's queue, ahead of its own entries. Only what
+ * waits in a queue moves; what was taken out of it to be sent is never in one again. Entries stay
+ * where they are, so that the second lane is free for closes.
  *
  * What came back is judged by the codec, within limits that no codec can pass: only a 2xx may be
  * ACCEPTED, and 401, 408, 410 and 5xx are neither ACCEPTED nor REJECTED. Bytes that left are never
@@ -39,7 +43,34 @@ static void link_close(struct remote *r, struct link *k)
     free(k);
 }
 
-static struct link *link_new(struct remote *r, const char *origin, int64_t timeout_ms,
+/* The other lane of k's account; NULL: there is none, or k's session is over. */
+static struct link *link_beside(const struct link *k)
+{
+    const struct slot *s = k->remote->slots[k->account];
+    return k == s->link ? s->urgent : k == s->urgent ? s->link : NULL;
+}
+
+/* Takes the oldest close that waits at `from` to `to`. */
+static void link_take(struct link *from, struct link *to)
+{
+    struct lane_request *lr = lane_waiting_close(from->lane);
+    if (lr == NULL || !lane_withdraw(from->lane, lr))
+        return;
+    struct rcall *c = lr->arg;
+    from->uses--;
+    to->uses++;
+    c->link = to;
+    lane_submit(to->lane, lr);
+}
+
+static void link_vacant(void *arg)
+{
+    struct link *k = arg, *other = link_beside(k);
+    if (other != NULL && lane_waiting_close(k->lane) == NULL)
+        link_take(other, k);
+}
+
+static struct link *link_new(struct remote *r, int account, const char *origin, int64_t timeout_ms,
                              int64_t idle_ms, struct err *e)
 {
     struct link *k = calloc(1, sizeof *k);
@@ -48,13 +79,17 @@ static struct link *link_new(struct remote *r, const char *origin, int64_t timeo
         err_set(e, ERR_NOMEM, "remote: out of memory");
         return NULL;
     }
+    k->remote = r;
+    k->account = account;
     k->timeout_ms = timeout_ms;
     k->idle_ms = idle_ms;
     struct lane_config config = {.origin = k->origin,
                                  .ops = r->ops,
                                  .ops_ctx = r->ops_ctx,
                                  .answer_timeout_ms = timeout_ms,
-                                 .idle_close_ms = idle_ms};
+                                 .idle_close_ms = idle_ms,
+                                 .vacant = link_vacant,
+                                 .arg = k};
     k->lane = lane_new(r->loop, &config, e);
     if (k->lane == NULL) {
         free(k->origin);
@@ -234,7 +269,8 @@ static struct link *second_link(struct remote *r, struct slot *s)
 {
     struct err e;
     if (s->urgent == NULL) {
-        s->urgent = link_new(r, s->link->origin, s->link->timeout_ms, s->link->idle_ms, &e);
+        s->urgent = link_new(r, s->link->account, s->link->origin, s->link->timeout_ms,
+                             s->link->idle_ms, &e);
         if (s->urgent != NULL)
             lane_warm(s->urgent->lane);
         else
@@ -249,6 +285,15 @@ static struct link *link_for(struct remote *r, struct slot *s, const struct venu
         return s->link;
     struct link *k = second_link(r, s);
     return k != NULL ? k : s->link;
+}
+
+/* The first lane was ready, and sending on it has shown that its connection is gone: what waits
+ * there now need not wait for another one. */
+static void leave_dead(struct remote *r, struct slot *s)
+{
+    struct link *k = lane_waiting_close(s->link->lane) != NULL ? second_link(r, s) : NULL;
+    if (k != NULL && lane_ready(k->lane))
+        link_take(s->link, k);
 }
 
 static int remote_submit(struct venue *v, int account, struct venue_call *call, struct err *e)
@@ -271,14 +316,17 @@ static int remote_submit(struct venue *v, int account, struct venue_call *call, 
     }
     c->prepared = 0;
     c->call = call;
-    c->link = link_for(r, s, call);
-    c->link->uses++;
+    struct link *k = link_for(r, s, call);
+    c->link = k;
+    k->uses++;
     c->r.bytes = c->bytes.p;
     c->r.size = c->bytes.len;
     c->r.priority = call->urgent ? LANE_CLOSE : LANE_OPEN;
     c->r.deadline_io_ns = call->deadline_io_ns;
     call->venue_data = c;
-    lane_submit(c->link->lane, &c->r);
+    lane_submit(k->lane, &c->r);
+    if (call->urgent && k == s->link)
+        leave_dead(r, s);
     return 0;
 }
 
@@ -306,7 +354,8 @@ static bool remote_ready(struct venue *v, int account)
     if (lane_ready(s->link->lane))
         return true;
     lane_warm(s->link->lane);
-    return s->link->uses > 0 && second_link(r, s) != NULL && lane_ready(s->urgent->lane);
+    const struct link *k = s->link->uses > 0 ? second_link(r, s) : s->urgent;
+    return k != NULL && lane_ready(k->lane);
 }
 
 const struct venue_ops remote_venue_ops = {.name = "remote",
@@ -410,7 +459,8 @@ int remote_session_set(struct remote *r, int account, const struct remote_sessio
         k = s->link;
         if (k == NULL || strcmp(k->origin, session->origin) != 0 ||
             k->timeout_ms != session->answer_timeout_ms || k->idle_ms != session->idle_close_ms)
-            k = link_new(r, session->origin, session->answer_timeout_ms, session->idle_close_ms, e);
+            k = link_new(r, account, session->origin, session->answer_timeout_ms,
+                         session->idle_close_ms, e);
         rc = k == NULL ? e != NULL ? e->code : ERR_NOMEM : 0;
     }
     if (rc != 0) {

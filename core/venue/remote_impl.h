@@ -11,6 +11,8 @@
 /* A lane and who still needs it. */
 struct link {
     struct lane *lane;
+    struct remote *remote;
+    int account;        /* ledger index */
     char *origin;       /* owned */
     int64_t timeout_ms; /* for the answer */
     int64_t idle_ms;    /* the broker closes what is idle so long; 0: not known */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Lanes of the remote venue: the second one, for closes; sessions that move and end.
+ * Lanes of the remote venue: the second one, for closes; what leaves on whichever is free first;
+ * sessions that move and end.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -69,6 +70,166 @@ static void a_second_lane_when_it_is_needed(void **state)
     (void)go(f, 1);
     assert_int_equal(f->server.seen[1].connection, 0); /* the first one is idle: it is taken */
     io_server_stop(&f->server);
+}
+
+/* Connections of which some are never made, or end when the test says so. */
+struct gate {
+    struct transport_curl *curl;
+    enum { OPENS, HANGS, REFUSES } next; /* what becomes of those that are opened from now on */
+    unsigned kept_out;                   /* that were not made */
+    struct transport *first;             /* the first one that was made */
+    bool first_ended;                    /* whoever reads it is told the end */
+};
+
+static struct gate gate;
+static char never; /* its address: a connection on which nothing ever happens */
+
+static bool is_never(const struct transport *t)
+{
+    return (const void *)t == &never;
+}
+
+static int gate_open(void *ctx, struct loop *l, const char *origin,
+                     const struct transport_events *events, void *arg, struct transport **out,
+                     struct err *e)
+{
+    gate.kept_out += gate.next != OPENS;
+    if (gate.next == REFUSES)
+        return err_set(e, ERR_IO, "refused");
+    if (gate.next == HANGS) {
+        *out = (struct transport *)(void *)&never;
+        return 0;
+    }
+    int rc = transport_curl_ops.open(ctx, l, origin, events, arg, out, e);
+    if (gate.first == NULL)
+        gate.first = *out;
+    return rc;
+}
+
+static ssize_t gate_send(struct transport *t, const void *p, size_t n)
+{
+    return is_never(t) ? TRANSPORT_AGAIN : transport_curl_ops.send(t, p, n);
+}
+
+static ssize_t gate_recv(struct transport *t, void *p, size_t n)
+{
+    if (is_never(t))
+        return TRANSPORT_AGAIN;
+    return gate.first_ended && t == gate.first ? 0 : transport_curl_ops.recv(t, p, n);
+}
+
+static void gate_want_write(struct transport *t, bool on)
+{
+    if (!is_never(t))
+        transport_curl_ops.want_write(t, on);
+}
+
+static void gate_close(struct transport *t)
+{
+    if (!is_never(t))
+        transport_curl_ops.close(t);
+}
+
+static const struct transport_ops gate_ops = {.name = "gate",
+                                              .open = gate_open,
+                                              .send = gate_send,
+                                              .recv = gate_recv,
+                                              .want_write = gate_want_write,
+                                              .close = gate_close};
+
+static void through_the_gate(struct fixture *f)
+{
+    struct codec_ops codec = {.ctx = f, .encode = encode, .decode = decode};
+    memset(&gate, 0, sizeof gate);
+    remote_free(f->remote);
+    f->remote = remote_new(&f->w.loop, NULL, &gate_ops, f->curl, &codec, NULL);
+    f->venue = remote_venue(f->remote);
+    f->verdict = VERDICT_ACCEPTED;
+}
+
+/* An entry is in flight, an entry waits behind it, and so does a close whose second connection is
+ * not made. When the first one is free the close leaves on it, ahead of the entry. */
+static void first_is_free_first(struct fixture *f, int next)
+{
+    const struct io_step script[] = {
+        {IO_WAIT, IO_OK}, {IO_ANSWER, IO_OK}, {IO_ANSWER, IO_OK}, {IO_END, NULL}};
+    struct err e;
+    through_the_gate(f);
+    serve(f, script);
+    gate.next = next;
+    assert_int_equal(submit(f, 0, &e), 0);
+    assert_int_equal(submit(f, 1, &e), 0);
+    f->writes[3].call.urgent = true;
+    assert_int_equal(submit(f, 3, &e), 0);
+    assert_true(gate.kept_out > 0);
+    let_go(&f->server);
+    wait_for(f, 3);
+    assert_string_equal(f->order, "adb");
+    io_server_stop(&f->server);
+    assert_int_equal(atomic_load(&f->server.executed), 3);
+    for (size_t k = 0; k < 3; k++)
+        assert_int_equal(f->server.seen[k].connection, 0);
+    assert_non_null(strstr(f->server.seen[1].head, "{\"id\":4}"));
+    assert_int_equal(f->writes[3].sending, 1);
+}
+
+static void a_close_leaves_the_lane_that_hangs(void **state)
+{
+    first_is_free_first(*state, HANGS);
+}
+
+static void a_close_leaves_the_lane_that_is_refused(void **state)
+{
+    first_is_free_first(*state, REFUSES);
+}
+
+/* The second connection is there. The first one turns out to be gone when a close is sent on it,
+ * and is never made again. */
+static void a_close_leaves_the_lane_that_is_gone(void **state)
+{
+    struct fixture *f = *state;
+    const struct io_step script[] = {{IO_ANSWER, IO_OK}, {IO_ANSWER, IO_OK}, {IO_END, NULL}};
+    struct err e;
+    through_the_gate(f);
+    remote_warm_closes(f->remote, true);
+    serve(f, script);
+    assert_true(io_run_until(&f->w, two_accepted, f));
+    (void)go(f, 0);
+    gate.next = HANGS;
+    gate.first_ended = true;
+    f->writes[3].call.urgent = true;
+    assert_int_equal(submit(f, 3, &e), 0);
+    wait_for(f, 2);
+    assert_int_equal(f->writes[3].v.kind, VERDICT_ACCEPTED);
+    assert_true(is_ready(f)); /* for a close, though not for an entry */
+    io_server_stop(&f->server);
+    assert_int_equal(f->server.seen[0].connection, 0);
+    assert_int_equal(f->server.seen[1].connection, 1);
+}
+
+/* What has changed the lane leaves it once, however it ends. */
+static void what_has_moved_is_not_sent_again(void **state)
+{
+    struct fixture *f = *state;
+    const struct io_step script[] = {
+        {IO_WAIT, IO_OK}, {IO_RESET, NULL}, {IO_ANSWER, IO_OK}, {IO_END, NULL}};
+    struct err e;
+    through_the_gate(f);
+    serve(f, script);
+    gate.next = REFUSES;
+    f->writes[3].call.urgent = f->writes[4].call.urgent = true;
+    assert_int_equal(submit(f, 0, &e), 0);
+    assert_int_equal(submit(f, 3, &e), 0);
+    let_go(&f->server);
+    wait_for(f, 1);
+    gate.next = OPENS;
+    wait_for(f, 2);
+    assert_int_equal(f->writes[3].v.kind, VERDICT_UNKNOWN);
+    assert_int_equal(go(f, 4)->kind, VERDICT_ACCEPTED);
+    assert_int_equal(f->writes[3].sending, 1);
+    io_server_stop(&f->server);
+    assert_int_equal(atomic_load(&f->server.executed), 3);
+    assert_non_null(strstr(f->server.seen[2].head, "{\"id\":5}"));
 }
 
 static void a_session_that_moves(void **state)
@@ -144,6 +305,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(closes_do_not_wait_for_an_entry),
         T(a_second_lane_when_it_is_needed),
+        T(a_close_leaves_the_lane_that_hangs),
+        T(a_close_leaves_the_lane_that_is_refused),
+        T(a_close_leaves_the_lane_that_is_gone),
+        T(what_has_moved_is_not_sent_again),
         T(a_session_that_moves),
         T(a_session_that_ends),
         T(freed_in_the_middle),
