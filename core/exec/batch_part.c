@@ -160,7 +160,7 @@ int exec_close_entry(struct exec *x, uint64_t order, const char *reason, struct 
     const struct pending *rests =
         o->op == ORDER_PENDING ? ledger_pending(x->c.ledger, o->account, o->position) : NULL;
     if ((o->shown && rests == NULL) || o->state == ORDER_REJECTED || o->state == ORDER_NOT_SENT)
-        return err_set(e, ERR_STATE, "exec: nothing is open of order %llu",
+        return err_set(e, ERR_NOTFOUND, "exec: nothing is open of order %llu",
                        (unsigned long long)order);
     /* With a broken journal nothing can be wanted of what is still to be shown, but what rests is
      * cancelled and what has not left is taken back all the same. */
@@ -168,6 +168,8 @@ int exec_close_entry(struct exec *x, uint64_t order, const char *reason, struct 
     int rc = o->closing && !broken ? 0 : emit_order_closing(x, o, reason, e);
     if (rc != 0 && stream_broken(x->c.stream) == NULL)
         return rc;
+    if (rc == 0) /* nothing leaves that would commit it, and the wish is all that there is */
+        rc = stream_commit(x->c.stream, e);
     if (rests != NULL) /* and what it becomes, should it be triggered first, is closed */
         return exec_cancel(x, rests->account, rests->id, reason, e);
     for (struct call *c = x->calls; c != NULL && o->state == ORDER_INTENT; c = c->next) {

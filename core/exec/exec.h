@@ -160,9 +160,9 @@ int exec_close(struct exec *x, int account, const char *position, decimal volume
                const char *reason, struct err *e);
 /* Wants closed what an entry becomes: one that is queued is taken back, one whose position is shown
  * is closed, and every other (in flight, UNKNOWN, accepted and not shown, ABSENT) is closed as soon
- * as it is shown, after a restart too; a pending order is cancelled. ERR_STATE when nothing can
- * become of it any more, and when the journal is broken and it is not open, resting or queued: then
- * nobody would remember the wish. */
+ * as it is shown, after a restart too; a pending order is cancelled. The wish is committed when 0
+ * is returned. ERR_NOTFOUND when nothing can become of it any more. ERR_STATE or the journal's
+ * error when the wish could not be committed and it is not open, resting or queued. */
 int exec_close_entry(struct exec *x, uint64_t order, const char *reason, struct err *e);
 /* Replaces stop and target (points; 0 clears). done (may be NULL) gets the order's final state. */
 int exec_edit(struct exec *x, int account, const char *position, int64_t stop, int64_t target,

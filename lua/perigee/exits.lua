@@ -23,17 +23,22 @@ function exits.opposes(action, side)
   return action == "CLOSE" or (action == "OPEN_LONG" and side == "SELL") or (action == "OPEN_SHORT" and side == "BUY")
 end
 
+-- What is not there any more needs no closing.
+local function unless_gone(err)
+  return err and err.code ~= "notfound" and err or nil
+end
+
 local function close(position, reason)
   local ok, err = exec.close(position.account, position.id, reason)
   if not ok then log.warn("exits", ("%s %s: %s"):format(position.account, position.id, err.message)) end
-  return ok and 1 or 0
+  return ok and 1 or 0, unless_gone(err)
 end
 
 -- An entry that is no position yet: what it becomes is closed.
 local function close_entry(order, reason)
   local ok, err = exec.close_order(order.id, reason)
   if not ok then log.warn("exits", ("%s order %d: %s"):format(order.account, order.id, err.message)) end
-  return ok and 1 or 0
+  return ok and 1 or 0, unless_gone(err)
 end
 
 --- Closes every position of ours that is overdue. Called each second and on each quote.
@@ -48,22 +53,27 @@ function exits.sweep()
   return count
 end
 
---- Closes what a signal speaks against, and what entries on their way become.
+--- Closes what a signal speaks against, and what entries on their way become. One that fails keeps no other from
+--- being closed.
 ---@return integer count
+---@return perigee.Err|nil err  of the first one that is not closed, and that nobody sees to
 function exits.on_signal(signal)
-  local count = 0
+  local count, lost = 0, nil
+  local function note(done, err)
+    count, lost = count + done, lost or err
+  end
   for _, position in ipairs(ledger.positions()) do
     if position.ours and not position.closing and position.canonical == signal.symbol
       and exits.opposes(signal.action, position.side) then
-      count = count + close(position, "opposite")
+      note(close(position, "opposite"))
     end
   end
   for _, order in ipairs(ledger.entries()) do
     if not order.closing and order.canonical == signal.symbol and exits.opposes(signal.action, order.side) then
-      count = count + close_entry(order, "opposite")
+      note(close_entry(order, "opposite"))
     end
   end
-  return count
+  return count, lost
 end
 
 --- Closes everything of ours, with a reason ("end", "manual").

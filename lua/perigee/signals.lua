@@ -84,7 +84,7 @@ local function execute(state, signal, options, limits)
   return said, err, record
 end
 
---- Yields until every leg is settled. A CLOSE answers an empty report.
+--- Yields until every leg is settled. A CLOSE answers an empty report, or why something is not seen to.
 ---@param state table                 the engine's
 ---@param signal perigee.Signal
 ---@param options perigee.SignalOptions|nil
@@ -94,12 +94,19 @@ function signals.take(state, signal, options)
   options = options or {}
   local told, why = pcall(emit, state, signal)
   -- Even when it could not be written: a broken journal must not keep a position open.
+  local _, lost
   if not options.volume and not options.orders then
-    exits.on_signal(signal)
+    _, lost = exits.on_signal(signal)
     retry.forget(signal.symbol) -- what an older signal still wanted is overtaken
   end
   if not told then error(why, 0) end
-  if signal.action == "CLOSE" then return { legs = {}, kept_out = {} } end
+  if signal.action == "CLOSE" then
+    if lost then
+      return nil, { code = "state", message = "not all that was meant is being closed: " .. lost.message,
+        source = "signals", retry = "reconcile" }
+    end
+    return { legs = {}, kept_out = {} }
+  end
   local limits = signals.limits()
   local ok, rule, reason = signals.accepts(state, signal, limits)
   if not ok then return refuse(signal, rule, reason) end

@@ -9,6 +9,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "exec_pending_fixture.h"
 
 static void an_entry_is_closed_whatever_it_becomes(void **state)
@@ -28,12 +31,12 @@ static void an_entry_is_closed_whatever_it_becomes(void **state)
     for (size_t k = 0; k < 4; k++)
         assert_int_equal(exec_close_entry(w->exec, order[k], "manual", &e), 0);
     assert_int_equal(exec_close_entry(w->exec, order[1], "manual", &e), 0); /* again: harmless */
-    assert_int_equal(exec_close_entry(w->exec, order[4], "manual", &e), ERR_STATE);
+    assert_int_equal(exec_close_entry(w->exec, order[4], "manual", &e), ERR_NOTFOUND);
     assert_int_equal(exec_close_entry(w->exec, 999, "manual", &e), ERR_NOTFOUND);
     assert_int_equal(exec_close_entry(w->exec, order[1], "", &e), ERR_INPUT);
     assert_int_equal(w_events(w, order_closing), 4);
     assert_int_equal(w_state(w, order[0]), ORDER_NOT_SENT); /* taken back */
-    assert_int_equal(exec_close_entry(w->exec, order[0], "manual", &e), ERR_STATE);
+    assert_int_equal(exec_close_entry(w->exec, order[0], "manual", &e), ERR_NOTFOUND);
     w_answer(w, 1, VERDICT_ACCEPTED, "W1", NULL);
     w_turn(w);
     batch_free(b);
@@ -92,6 +95,67 @@ static void without_a_journal(void **state)
     w_fini(w);
 }
 
+static bool wish_on_disk(struct world *w, uint64_t order)
+{
+    struct journal_reader *r;
+    struct event ev;
+    struct err e;
+    bool found = false;
+    assert_int_equal(journal_reader_open(&r, w->dir, 1, &e), 0);
+    while (journal_reader_next(r, &ev, &e) == 1)
+        found = found || (ev.kind == EVENT_KIND_order_closing &&
+                          event_u64(&ev, F_order_closing_order) == order);
+    journal_reader_close(r);
+    return found;
+}
+
+/* Who is told that it will be closed may rely on it, whatever becomes of the process. */
+static void the_answer_comes_after_the_commit(void **state)
+{
+    struct world *w = *state;
+    struct err e;
+    struct batch *b = w_batch(w, 1);
+    uint64_t order = batch_leg(b, 0)->order;
+    assert_int_equal(exec_close_entry(w->exec, order, "manual", &e), 0);
+    assert_true(wish_on_disk(w, order));
+    w_answer(w, 0, VERDICT_REJECTED, NULL, "rejected");
+    w_turn(w);
+    batch_free(b);
+    w_fini(w);
+}
+
+/* The disk is full: what is queued is taken back and what rests is cancelled; of what is in flight
+ * the wish would be lost with the process, and that is said, each time. */
+static void a_wish_that_is_not_committed_is_no_answer(void **state)
+{
+    struct world *w = *state;
+    struct err e;
+    struct rlimit old, none = {0, 0};
+    w->keep_queued = true;
+    struct batch *b = w_batch(w, 2);
+    uint64_t queued = batch_leg(b, 0)->order, in_flight = batch_leg(b, 1)->order;
+    w_send(w, 1);
+    w_turn(w);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    none.rlim_max = old.rlim_max;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    int first = exec_close_entry(w->exec, in_flight, "manual", &e);
+    int again = exec_close_entry(w->exec, in_flight, "manual", &e);
+    int back = exec_close_entry(w->exec, queued, "manual", &e);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    assert_int_not_equal(first, 0);
+    assert_int_not_equal(again, 0);
+    assert_int_equal(back, 0);
+    assert_int_equal(batch_leg(b, 0)->state, ORDER_NOT_SENT);
+    assert_null(w->calls[0].call);
+    assert_true(exec_entries_stopped(w->exec));
+    w_answer(w, 1, VERDICT_REJECTED, NULL, "rejected");
+    w_turn(w);
+    batch_free(b);
+    w_fini(w);
+}
+
 static void a_shown_entry_is_closed_by_its_position(void **state)
 {
     struct world *w = *state;
@@ -126,6 +190,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(an_entry_is_closed_whatever_it_becomes),
         TEST(without_a_journal),
+        TEST(the_answer_comes_after_the_commit),
+        TEST(a_wish_that_is_not_committed_is_no_answer),
         TEST(a_shown_entry_is_closed_by_its_position),
         TEST(a_fill_is_told_with_what_was_asked),
 #undef TEST

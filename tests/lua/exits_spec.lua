@@ -4,10 +4,10 @@
 local names = { "perigee.exits", "perigee.exec", "perigee.ledger", "perigee.clock", "perigee.log" }
 
 describe("exits", function()
-  local exits, kept, positions, entries, closed, refuse, now, warnings
+  local exits, kept, positions, entries, closed, refuse, code, now, warnings
 
   before_each(function()
-    kept, positions, entries, closed, refuse, now, warnings = {}, {}, {}, {}, {}, 1000000, {}
+    kept, positions, entries, closed, refuse, code, now, warnings = {}, {}, {}, {}, {}, {}, 1000000, {}
     for _, name in ipairs(names) do kept[name] = package.loaded[name] or false end
     package.loaded["perigee.exits"] = nil
     package.loaded["perigee.ledger"] = { positions = function() return positions end,
@@ -19,7 +19,7 @@ describe("exits", function()
       closed[#closed + 1] = { account, id, reason }
       return true
     end, close_order = function(id, reason)
-      if refuse[id] then return nil, { code = "state", message = "cannot" } end
+      if refuse[id] then return nil, { code = code[id] or "state", message = "cannot" } end
       closed[#closed + 1] = { "order", id, reason }
       return true
     end }
@@ -99,6 +99,19 @@ describe("exits", function()
     assert.equal(2, exits.all("end"))
     assert.same({ { "order", 5, "end" }, { "order", 7, "end" } }, closed)
     assert.matches("order 6", warnings[1])
+  end)
+
+  it("a signal says what nobody sees to, and closes the rest; what has ended meanwhile is no loss", function()
+    entries = { { id = 5, account = "1", canonical = "BTCUSD", side = "BUY", closing = false },
+      { id = 6, account = "1", canonical = "BTCUSD", side = "BUY", closing = false },
+      { id = 7, account = "2", canonical = "BTCUSD", side = "BUY", closing = false } }
+    refuse[5], code[5], refuse[6] = true, "notfound", true
+    local count, lost = exits.on_signal { action = "CLOSE", symbol = "BTCUSD" }
+    assert.same({ 1, "state" }, { count, lost.code })
+    assert.same({ { "order", 7, "opposite" } }, closed)
+    refuse[6] = nil
+    count, lost = exits.on_signal { action = "CLOSE", symbol = "BTCUSD" }
+    assert.same({ 2 }, { count, lost })
   end)
 
   it("one close that fails is told and keeps no other from being closed", function()

@@ -5,10 +5,10 @@ package.path = "tests/lua/?.lua;" .. package.path
 local fake = require "fake"
 
 describe("a signal", function()
-  local signals, undo, told, closed, executed, state, stopped, result, broken, offered, forgotten
+  local signals, undo, told, closed, executed, state, stopped, result, broken, offered, forgotten, lost
 
   before_each(function()
-    told, closed, executed, offered, forgotten, stopped, broken = {}, {}, {}, {}, {}, false, false
+    told, closed, executed, offered, forgotten, stopped, broken, lost = {}, {}, {}, {}, {}, false, false, nil
     result = { { legs = {}, kept_out = {} } }
     signals, undo = fake.load("perigee.signals", {
       ["perigee.clock"] = { market_ms = function() return 10000 end },
@@ -20,7 +20,10 @@ describe("a signal", function()
         told[#told + 1] = { kind, fields.signal, fields.rule or fields.who }
       end },
       ["perigee.exec"] = { entries_stopped = function() return stopped end },
-      ["perigee.exits"] = { on_signal = function(s) closed[#closed + 1] = s.action end },
+      ["perigee.exits"] = { on_signal = function(s)
+        closed[#closed + 1] = s.action
+        return 0, lost
+      end },
       ["perigee.ledger"] = { last_ids = function() return { signal = 6 } end },
       ["perigee.orchestrate"] = { execute = function(s, accounts, _, _, options)
         executed[#executed + 1] = { s.id, accounts, options.volume }
@@ -84,6 +87,14 @@ describe("a signal", function()
     assert.same({}, signals.take(state, { action = "CLOSE", time_ms = 9000 }).legs)
     assert.same({ "CLOSE" }, closed)
     assert.same({}, executed)
+  end)
+
+  it("to close is no success when something is not seen to", function()
+    lost = { code = "io", message = "no space is left" }
+    local said, err = signals.take(state, { action = "CLOSE", time_ms = 9000 })
+    assert.is_nil(said)
+    assert.equal("state", err.code)
+    assert.matches("no space is left", err.message)
   end)
 
   it("that is refused says by which rule, and opens nothing", function()

@@ -14,7 +14,9 @@ describe("on all accounts", function()
     local function act(name)
       return function(account, id, reason)
         local what = name == "order" and account or id
-        if refuse[what] then return nil, { code = "state", message = "cannot" } end
+        if refuse[what] then
+          return nil, { code = refuse[what] == "gone" and "notfound" or "state", message = "cannot" }
+        end
         done[#done + 1] = name == "order" and { name, account, id } or { name, account, id, reason }
         return true
       end
@@ -79,9 +81,15 @@ describe("on all accounts", function()
     done = {}
     verbs.close_all(state, nil, { "2" }, "end")
     assert.same({ { "order", 7, "end" }, { "close", "2", "W2", "end" } }, done)
+    local lost
     refuse = { W1 = true, [8] = true }
-    said = verbs.close_all(state, "BTCUSD.")
+    said, lost = verbs.close_all(state, "BTCUSD.")
     assert.same({ 0, 1 }, { #said.positions, #said.orders })
+    assert.equal("cannot", lost.message)
+    refuse = { [8] = "gone" } -- with what was taken back before it
+    said, lost = verbs.close_all(state, "BTCUSD.")
+    assert.same({ 1, 1 }, { #said.positions, #said.orders })
+    assert.is_nil(lost)
   end)
 
   it("cancelling reaches pending orders of ours", function()

@@ -17,6 +17,7 @@ local watch = require "perigee.watch"
 
 local AT_ONCE = 16
 local CLOSED_MS = 10000 -- how long a report waits for closes to be shown
+local NOT_ALL = "%d are being closed, but not all that was meant: %s"
 
 ---@type table<string, perigee.Command>
 local trading = {}
@@ -51,7 +52,8 @@ local function leave(state, signal)
   local fleet, away = need_fleet(state)
   if not fleet then return nil, away end
   local positions, begun = verbs.positions(fleet, signal.symbol), clock.io_ns()
-  signals.take(state, signal)
+  local said, lost = signals.take(state, signal)
+  if not said then return nil, lost end
   local until_ms, left = clock.io_ms() + CLOSED_MS, #positions
   while left > 0 and clock.io_ms() < until_ms do
     if not task.sleep(10, "io") then break end
@@ -162,7 +164,8 @@ change("close_all", {
 }, function(a, c)
   local fleet, away = need_accounts(c.state, a.accounts)
   if not fleet then return nil, away end
-  local closing = verbs.close_all(c.state, a.symbol, a.accounts)
+  local closing, lost = verbs.close_all(c.state, a.symbol, a.accounts)
+  if lost then return fail("state", NOT_ALL:format(#closing.positions + #closing.orders, lost.message)) end
   return { closing = #closing.positions, positions = closing.positions, entries = closing.orders }
 end)
 

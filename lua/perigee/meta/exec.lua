@@ -116,7 +116,8 @@ function exec.batch(options) end
 ---@param volume any nil: all
 ---@return true|nil, perigee.Err|nil
 function exec.close(account, position, reason, volume) end
----Wants closed what an entry becomes, now or later, over restarts too.
+---Wants closed what an entry becomes, now or later, over restarts too: it is committed when true is returned. An error
+---of code "notfound": nothing can become of it any more.
 ---@param order integer
 ---@param reason string
 ---@return true|nil, perigee.Err|nil

@@ -181,16 +181,21 @@ end
 ---@param accounts string[]|nil nil: all that are served
 ---@param reason string|nil     default "manual"
 ---@return { positions: table[], orders: table[] } closing  account and id of each
+---@return perigee.Err|nil err  of the first one that is not closed, and that nobody sees to; the others are
 function verbs.close_all(state, symbol, accounts, reason)
-  local fleet, wanted = state.fleet, set_of(accounts)
+  local fleet, wanted, lost = state.fleet, set_of(accounts), nil
   local positions, orders = json.array {}, json.array {}
   reason = reason or "manual"
+  local function note(err)
+    if err.code ~= "notfound" then lost = lost or err end -- else it has ended meanwhile
+  end
   retry.forget(symbol, wanted)
   for _, o in ipairs(entries(fleet, symbol, wanted)) do
     local ok, err = exec.close_order(o.id, reason)
     if ok then
       orders[#orders + 1] = { account = o.account, id = o.id }
     else
+      note(err)
       log.warn("verbs", err.message)
     end
   end
@@ -199,10 +204,11 @@ function verbs.close_all(state, symbol, accounts, reason)
     if ok then
       positions[#positions + 1] = { account = p.account, id = p.id }
     else
+      note(err)
       log.warn("verbs", ("%s %s: %s"):format(p.account, p.id, err.message))
     end
   end
-  return { positions = positions, orders = orders }
+  return { positions = positions, orders = orders }, lost
 end
 
 -- A level that is on the wrong side of the mark would close the position at once.
