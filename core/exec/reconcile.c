@@ -394,6 +394,13 @@ static void balance_moved(struct acct *a)
     exec_need_now(a, NEED_CLOSED);
 }
 
+/* Something is open that nobody knows: margin is used with no position known, or it has changed
+ * while an entry that was given up may still turn up. */
+static bool margin_speaks(const struct acct *a, const struct account *of, decimal margin)
+{
+    return margin.v > 0 && (a->position_count == 0 || (has_absent(a) && of->margin.v != margin.v));
+}
+
 int exec_observe_balance(struct exec *x, int account, decimal balance, decimal equity,
                          decimal margin, decimal free_margin, struct err *e)
 {
@@ -404,6 +411,8 @@ int exec_observe_balance(struct exec *x, int account, decimal balance, decimal e
     int rc = 0;
     if (of->have_balance && of->balance.v != balance.v)
         balance_moved(a);
+    if (margin_speaks(a, of, margin))
+        exec_need_now(a, NEED_POSITIONS);
     if (!same_money(of, balance, equity, margin, free_margin))
         rc = emit_balance(x, of, balance, equity, margin, free_margin, of->currency, e);
     a->balance_ms = clock_market_ms(x->c.clock);

@@ -376,6 +376,43 @@ static void late_and_closed_between_two_lists(void **state)
     end(w);
 }
 
+static void margin_is(struct world *w, const char *margin)
+{
+    assert_int_equal(exec_observe_balance(w->exec, 0, w_dec("1000"), w_dec("1000"), w_dec(margin),
+                                          w_dec("900"), NULL),
+                     0);
+}
+
+/* The broker counts margin for something that no list has shown yet: the lists are asked at once,
+ * not when their time comes. */
+static void margin_of_what_is_not_known(void **state)
+{
+    (void)state;
+    struct world *w = begin(false, false);
+    margin_is(w, "0");
+    assert_false(w_needs(w, 0) & NEED_POSITIONS);
+    uint64_t order = absent(w);
+    w_quiet(w, 0);
+    margin_is(w, "0");
+    assert_false(w_needs(w, 0) & NEED_POSITIONS);
+    margin_is(w, "12");
+    assert_true(w_needs(w, 0) & NEED_POSITIONS);
+    struct seen_position rows[] = {w_row(w, "W1", order), w_row(w, "W2", order)};
+    rows[0].volume = w_dec("0.07");
+    rows[0].stop = rows[0].target = w_dec("0");
+    w_list(w, 0, w_now(w), rows, 1); /* a hand's, and the margin is what it takes */
+    assert_false(w_needs(w, 0) & NEED_POSITIONS);
+    margin_is(w, "12");
+    assert_false(w_needs(w, 0) & NEED_POSITIONS);
+    margin_is(w, "24"); /* and now another one's */
+    assert_true(w_needs(w, 0) & NEED_POSITIONS);
+    w_list(w, 0, w_now(w), rows, 2);
+    assert_int_equal(ledger_position(w->ledger, 0, "W2")->order, order);
+    margin_is(w, "30"); /* prices move it; nobody is missed any more */
+    assert_false(w_needs(w, 0) & NEED_POSITIONS);
+    end(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -384,6 +421,7 @@ int main(void)
         cmocka_unit_test(in_time_is_not_late),
         cmocka_unit_test(late_and_closed_between_two_lives),
         cmocka_unit_test(late_and_closed_between_two_lists),
+        cmocka_unit_test(margin_of_what_is_not_known),
         cmocka_unit_test(no_stand_in_by_default),
         cmocka_unit_test(once_and_only_for_what_is_absent),
         cmocka_unit_test(both_turn_up),
