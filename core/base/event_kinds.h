@@ -32,7 +32,7 @@
     K(22, order_not_sent, "no byte left: deadline, cancel, budget or no connection") \
     K(23, order_adopted, "an unknown order was found at the broker") \
     K(24, batch_done, "a fan-out has settled") \
-    K(25, position_opened, "the broker shows a new position") \
+    K(25, position_opened, "the broker shows a new position; again when a hand's turns out to be an order's") \
     K(26, position_changed, "volume, stop or target differ at the broker") \
     K(27, position_closing, "a close is wanted until the broker shows it closed") \
     K(28, position_closed, "the broker's history shows a full or partial close") \
@@ -50,7 +50,7 @@
     K(40, order_closing, "what an entry becomes is to be closed") \
     K(41, leg_filled, "the position of a leg was seen: what was asked and what was got") \
     K(42, command_begun, "an operator's command with a key begins; written before it does anything") \
-    K(43, pending_seen, "the broker shows a new pending order") \
+    K(43, pending_seen, "the broker shows a new pending order; again when a hand's turns out to be ours") \
     K(44, pending_changed, "price, volume, stop or target of a pending order differ now") \
     K(45, pending_cancelling, "a pending order is to be cancelled") \
     K(46, pending_gone, "a pending order is not there any more") \

@@ -110,9 +110,11 @@ static int emit_closing(struct acct *a, const struct position *pos, const char *
  * those who follow events. */
 void close_follow(struct acct *a, const struct position *pos)
 {
+    struct prun *p = pos != NULL ? exec_prun(a, pos->id) : NULL;
+    if (p != NULL && !pos->closing && wish_tended(&p->w)) /* it was somebody else's until now */
+        (void)emit_closing(a, pos, p->w.reason, NULL);
     if (pos == NULL || !pos->closing || pos->closing_volume.v != 0)
         return;
-    struct prun *p = exec_prun(a, pos->id);
     if (p == NULL)
         p = exec_prun_add(a, pos, 0);
     if (p == NULL) {

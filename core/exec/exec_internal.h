@@ -24,13 +24,13 @@
 #define CLOSE_RETRY_MAX_MS 5000
 #define READ_RETRY_MS 500 /* first back-off of a read that settled nothing */
 #define READ_RETRY_MAX_MS 5000
-#define READ_TRIES_NOTICE 10      /* fruitless reads after which the operator is told */
-#define HISTORY_MARGIN_MS 60000   /* history is read from so long before what is looked for */
-#define MATCH_EARLY_MS 5000       /* the broker's clock may be so much behind ours */
-#define MATCH_TAG_EARLY_MS 600000 /* and so much where a tag says whose it is */
-#define ABSENT_KEPT 16            /* ABSENT entries of an account that may still turn up */
-#define GONE_KEPT 1024            /* closed positions remembered against late lists */
-#define BUDGET_SLICES 61          /* the running slice and a whole window of 60 before it */
+#define READ_TRIES_NOTICE 10    /* fruitless reads after which the operator is told */
+#define HISTORY_MARGIN_MS 60000 /* history is read from so long before what is looked for */
+#define MATCH_EARLY_MS 5000     /* the broker's clock may be so much behind ours */
+#define MATCH_SLOW_MS 600000    /* and so much where it is wrong */
+#define ABSENT_KEPT 16          /* ABSENT entries of an account that may still turn up */
+#define GONE_KEPT 1024          /* closed positions remembered against late lists */
+#define BUDGET_SLICES 61        /* the running slice and a whole window of 60 before it */
 
 struct acct;
 
@@ -88,6 +88,8 @@ struct orun {
     unsigned closed_reads;   /* of history; of an accepted one: begun since stamp_ns */
     unsigned tries;          /* such reads since stamp_ns that did not settle it */
     bool missed;             /* a list begun since stamp_ns did not show it: look in the history */
+    int64_t missed_ns;       /* begin of the newest list of positions that did not show it */
+    int64_t part_ns;         /* io: a history shows a part of it closed, and no more; 0: none did */
     bool ambiguous;          /* more than one row fits, or one that may be a hand's */
     enum list ambiguous_in;  /* of the list in which they are */
     uint64_t candidates;     /* hash of their ids, as they were told */
@@ -119,6 +121,8 @@ struct drun {
     int64_t missing_ns;      /* begin of that list */
     unsigned position_reads; /* lists of positions begun since, in which it was not found */
     unsigned closed_reads;   /* histories begun since, likewise */
+    int64_t missed_ns;       /* begin of the newest of those lists of positions */
+    int64_t part_ns;         /* io: a history shows a part of it closed, and no more; 0: none did */
     bool ambiguous;          /* more than one position could be it */
     uint64_t candidates;     /* hash of their ids, as they were told */
     bool editing;            /* an edit is in flight */
@@ -411,6 +415,10 @@ int settle_entries(struct acct *a, int64_t begun_ns, bool history, struct err *e
 int settle_writes(struct acct *a, int64_t begun_ns, struct err *e);
 int settle_orders(struct acct *a, int64_t begun_ns, struct err *e); /* rows are pending orders */
 /* The row is this order's position, open or closed: adopts it. */
+/* A history shows a part of what `volume` lots became closed, and the rest may be open: is a list
+ * of positions begun after that still awaited? part_ns, missed_ns: of its run-time record. */
+bool settle_waits_for_rest(struct acct *a, const struct row *row, decimal volume, int64_t *part_ns,
+                           int64_t missed_ns);
 int settle_take(struct acct *a, const struct order *o, struct row *row, const char *by,
                 int64_t begun_ns, struct err *e);
 bool settle_on_position(const struct order *o); /* a write to a position */

@@ -207,8 +207,10 @@ static int emit_cancelling(struct acct *a, const struct pending *p, const char *
  * events. */
 void pending_follow(struct acct *a, const struct pending *p)
 {
-    struct drun *d = p != NULL && p->cancelling ? exec_drun(a, p->id) : NULL;
-    if (d == NULL || wish_tended(&d->w))
+    struct drun *d = p != NULL ? exec_drun(a, p->id) : NULL;
+    if (d != NULL && !p->cancelling && wish_tended(&d->w)) /* it was somebody else's until now */
+        (void)emit_cancelling(a, p, d->w.reason, NULL);
+    if (d == NULL || !p->cancelling || wish_tended(&d->w))
         return;
     wish_begin(a->x, &d->w, p->cancel_reason);
     (void)emit_cancelling(a, p, d->w.reason, NULL);

@@ -120,6 +120,8 @@ static int fill(struct acct *a, struct drun *d, int64_t begun_ns, enum list list
         d->ambiguous = m.at == -2;
         return puzzle_tell(a, o, &d->candidates, &m, list, e);
     }
+    if (settle_waits_for_rest(a, &x->rows[m.at], p->volume, &d->part_ns, d->missed_ns))
+        return 0;
     char id[32] = "", position[32] = "";
     memcpy(id, d->id, sizeof id);
     memcpy(position, x->rows[m.at].id, strnlen(x->rows[m.at].id, sizeof position - 1));
@@ -171,9 +173,10 @@ static int conclude(struct acct *a, struct drun *d, int64_t begun_ns, bool histo
         return tell_gone(a, d->id, "triggered", pos != NULL ? position : NULL, e);
     }
     *told = false;
-    if (begun_ns < d->missing_ns || d->ambiguous)
+    if (begun_ns < d->missing_ns || d->ambiguous || d->missed_ns < d->part_ns)
         return 0;
     if (!history) {
+        d->missed_ns = begun_ns;
         d->position_reads++;
         exec_need_now(a, NEED_CLOSED);
     } else if (d->position_reads > 0) {
@@ -232,7 +235,7 @@ const struct order *resting_late(const struct acct *a, const struct row *r)
             continue;
         if (strcmp(o->position, r->id) == 0 ||
             (o->tag >= 0 && r->stop_points == o->stop && r->target_points == o->target &&
-             r->volume.v == o->volume.v && r->opened_ms >= o->intent_ms - MATCH_EARLY_MS))
+             r->volume.v == o->volume.v && r->opened_ms >= o->intent_ms - MATCH_SLOW_MS))
             return o;
     }
     return NULL;

@@ -346,12 +346,15 @@ static void match_look(struct acct *a, const struct look *l, int64_t early_ms, b
 }
 
 /* By stop and target. A broker's clock can be wrong by minutes: when nothing fits in time, a tag is
- * enough to say whose it is. */
+ * enough to say whose it is, and both levels without one are enough to ask. */
 static void match_levels(struct acct *a, const struct look *l, struct match *m)
 {
     match_look(a, l, MATCH_EARLY_MS, true, m);
-    if (m->at == -1 && l->tag >= 0)
-        match_look(a, l, MATCH_TAG_EARLY_MS, true, m);
+    if (m->at == -1 && unique_levels(l)) {
+        match_look(a, l, MATCH_SLOW_MS, true, m);
+        if (m->at >= 0 && l->tag < 0)
+            m->at = -2;
+    }
     m->by = l->tag >= 0 ? "tag" : "stops";
 }
 
@@ -400,6 +403,18 @@ static bool same_order(const struct row *r, const struct order *o)
            r->volume.v == o->volume.v && r->price_points == o->price;
 }
 
+static void look_order(struct acct *a, const struct order *o, int64_t early_ms, struct match *m)
+{
+    const struct exec *x = a->x;
+    for (size_t k = 0; k < x->row_count; k++) {
+        const struct row *r = &x->rows[k];
+        if (open_to(a, k, o->id) && same_order(r, o) && in_window(r, o->intent_ms, early_ms) &&
+            r->stop_points == o->stop && r->target_points == o->target &&
+            !rows_gone(x, a->index, r->id, true, INT64_MIN))
+            add_candidate(m, k, r->id);
+    }
+}
+
 void rows_match_order(struct acct *a, const struct order *o, struct match *m)
 {
     const struct exec *x = a->x;
@@ -407,13 +422,12 @@ void rows_match_order(struct acct *a, const struct order *o, struct match *m)
     if (match_word(a, o->id, m) || match_id(x, o->position, m))
         return;
     m->by = o->tag >= 0 ? "tag" : "stops";
-    for (size_t k = 0; k < x->row_count; k++) {
-        const struct row *r = &x->rows[k];
-        if (open_to(a, k, o->id) && same_order(r, o) &&
-            in_window(r, o->intent_ms, MATCH_EARLY_MS) && r->stop_points == o->stop &&
-            r->target_points == o->target && !rows_gone(x, a->index, r->id, true, INT64_MIN))
-            add_candidate(m, k, r->id);
-    }
+    look_order(a, o, MATCH_EARLY_MS, m);
+    if (m->at != -1)
+        return;
+    look_order(a, o, MATCH_SLOW_MS, m); /* as in match_levels; its price is one more level */
+    if (m->at >= 0 && o->tag < 0)
+        m->at = -2;
 }
 
 void rows_match_fill(struct acct *a, const struct drun *d, struct match *m)
@@ -437,10 +451,7 @@ void rows_match_fill(struct acct *a, const struct drun *d, struct match *m)
     match_levels(a, &l, m);
     if (m->at != -1 || !d->missing)
         return;
-    match_look(a, &l, MATCH_EARLY_MS, false, m);
-    m->by = "shape";
-    if (m->at >= 0 && !only_of_shape(a, &l, d, m->ids[0]))
-        m->at = -2;
+    match_shape(a, &l, d, m);
 }
 
 bool settle_resembles(const struct acct *a, const struct row *r)
@@ -453,11 +464,8 @@ bool settle_resembles(const struct acct *a, const struct row *r)
             continue;
         struct look l = look_of(o);
         decimal volume = rows_volume(a->x, r);
-        if (in_window(r, o->intent_ms, MATCH_EARLY_MS) &&
+        if (in_window(r, o->intent_ms, MATCH_SLOW_MS) &&
             (same_shape(r, r->volume, &l) || same_levels(r, volume, &l)))
-            return true;
-        if (o->tag >= 0 && same_levels(r, volume, &l) &&
-            in_window(r, o->intent_ms, MATCH_TAG_EARLY_MS))
             return true;
     }
     return false;
@@ -468,7 +476,7 @@ bool settle_resembles_order(const struct acct *a, const struct row *r)
     for (size_t k = 0; k < a->order_count; k++) {
         const struct order *o = ledger_order(a->x->c.ledger, a->orders[k].id);
         if (o != NULL && o->op == ORDER_PENDING && waits(o) &&
-            in_window(r, o->intent_ms, MATCH_EARLY_MS) && same_order(r, o) &&
+            in_window(r, o->intent_ms, MATCH_SLOW_MS) && same_order(r, o) &&
             !puzzle_denied(a, r->id, o->id))
             return true;
     }

@@ -61,6 +61,19 @@ static decimal opened_volume(const struct exec *x, const struct order *o, const 
     return row->closed == NULL && shown.v < o->volume.v ? o->volume : shown;
 }
 
+bool settle_waits_for_rest(struct acct *a, const struct row *row, decimal volume, int64_t *part_ns,
+                           int64_t missed_ns)
+{
+    if (row->closed == NULL || rows_volume(a->x, row).v >= volume.v)
+        return false;
+    if (*part_ns == 0)
+        *part_ns = exec_now(a->x);
+    if (missed_ns >= *part_ns)
+        return false;
+    exec_need_now(a, NEED_POSITIONS | NEED_CLOSED);
+    return true;
+}
+
 int settle_take(struct acct *a, const struct order *o, struct row *row, const char *by,
                 int64_t begun_ns, struct err *e)
 {
@@ -142,6 +155,49 @@ static int settle_unsure(struct acct *a, struct orun *r, const struct order *o, 
     return puzzle_tell(a, o, &r->candidates, m, list, e);
 }
 
+static struct row row_of(const struct exec *x, const struct position *pos, char id[32])
+{
+    const struct instrument *i = ledger_instrument_at(x->c.ledger, pos->instrument);
+    memcpy(id, pos->id, sizeof pos->id);
+    return (struct row){.id = id,
+                        .instrument = pos->instrument,
+                        .side = pos->side,
+                        .volume = pos->volume,
+                        .price = instrument_price(i, pos->price),
+                        .stop = instrument_price(i, pos->stop),
+                        .target = instrument_price(i, pos->target),
+                        .opened_ms = pos->opened_ms};
+}
+
+/* Its answer names a position that was told as a hand's before: it is told again, as this order's.
+ */
+static int settle_claim(struct acct *a, const struct order *o, const struct position *pos,
+                        struct err *e)
+{
+    struct exec *x = a->x;
+    struct order own = *o; /* events move it */
+    char id[32];
+    struct row row = row_of(x, pos, id);
+    int rc = puzzle_solved(a, &own, e);
+    if (rc == 0)
+        rc = emit_opened(x, a->index, &row, row.volume, &own, e);
+    if (rc == 0)
+        rc = emit_filled(x, own.id, row.volume, e);
+    if (rc != 0)
+        return rc;
+    exec_orun_remove(a, own.id);
+    close_follow(a, ledger_position(x->c.ledger, a->index, id));
+    return 0;
+}
+
+static const struct position *claimed_by(const struct acct *a, const struct order *o)
+{
+    const struct position *pos = o->state == ORDER_ACCEPTED && !o->shown && o->position[0] != '\0'
+                                     ? ledger_position(a->x->c.ledger, a->index, o->position)
+                                     : NULL;
+    return pos != NULL && pos->order == 0 ? pos : NULL;
+}
+
 int settle_entries(struct acct *a, int64_t begun_ns, bool history, struct err *e)
 {
     struct exec *x = a->x;
@@ -156,8 +212,21 @@ int settle_entries(struct acct *a, int64_t begun_ns, bool history, struct err *e
         if (!order_enters(o->op) || o->state == ORDER_INTENT || o->state == ORDER_SENT ||
             begun_ns < r->intent_ns || (history && !r->missed && o->state != ORDER_ABSENT))
             continue;
+        const struct position *hands = claimed_by(a, o);
+        if (hands != NULL) {
+            int rc = settle_claim(a, o, hands, e);
+            if (rc != 0)
+                return rc;
+            k--; /* its run-time record is gone */
+            continue;
+        }
         struct match m;
         rows_match(a, r, o, begun_ns, &m);
+        if (!history && m.at == -1)
+            r->missed_ns = begun_ns;
+        if (m.at >= 0 &&
+            settle_waits_for_rest(a, &x->rows[m.at], o->volume, &r->part_ns, r->missed_ns))
+            continue;
         if (m.at >= 0) {
             int rc = settle_take(a, o, &x->rows[m.at], m.by, begun_ns, e);
             if (rc != 0)
@@ -311,6 +380,42 @@ static int take_order(struct acct *a, const struct order *o, struct row *row, co
     return 0;
 }
 
+/* Like settle_claim, of one that rests. */
+static int claim_resting(struct acct *a, const struct order *o, const struct pending *p,
+                         struct err *e)
+{
+    struct exec *x = a->x;
+    const struct instrument *i = ledger_instrument_at(x->c.ledger, p->instrument);
+    struct order own = *o; /* events move it */
+    char id[32];
+    memcpy(id, p->id, sizeof id);
+    struct row row = {.id = id,
+                      .instrument = p->instrument,
+                      .side = p->side,
+                      .type = p->type,
+                      .volume = p->volume,
+                      .price = instrument_price(i, p->price),
+                      .stop = instrument_price(i, p->stop),
+                      .target = instrument_price(i, p->target),
+                      .opened_ms = p->created_ms};
+    int rc = puzzle_solved(a, &own, e);
+    if (rc == 0)
+        rc = emit_pending_seen(x, a->index, &row, &own, e);
+    if (rc != 0)
+        return rc;
+    exec_orun_remove(a, own.id);
+    pending_follow(a, ledger_pending(x->c.ledger, a->index, id));
+    return 0;
+}
+
+static const struct pending *resting_claimed_by(const struct acct *a, const struct order *o)
+{
+    const struct pending *p = o->state == ORDER_ACCEPTED && o->position[0] != '\0'
+                                  ? ledger_pending(a->x->c.ledger, a->index, o->position)
+                                  : NULL;
+    return p != NULL && p->order == 0 ? p : NULL;
+}
+
 static void order_missed(struct acct *a, struct orun *r, const struct order *o, int64_t begun_ns)
 {
     if (begun_ns < r->stamp_ns || o->state == ORDER_ABSENT)
@@ -334,6 +439,14 @@ static int settle_creates(struct acct *a, int64_t begun_ns, struct err *e)
         if (o == NULL || o->op != ORDER_PENDING || over(o) || o->state == ORDER_INTENT ||
             o->state == ORDER_SENT || begun_ns < r->intent_ns)
             continue;
+        const struct pending *hands = resting_claimed_by(a, o);
+        if (hands != NULL) {
+            int rc = claim_resting(a, o, hands, e);
+            if (rc != 0)
+                return rc;
+            k--;
+            continue;
+        }
         struct match m;
         rows_match_order(a, o, &m);
         if (m.at >= 0) {

@@ -285,6 +285,18 @@ static void mark_resent(struct ledger *l, const struct order *o, enum order_stat
         old->resent = true;
 }
 
+/* What it became may have been seen before it was settled. What was taken for a hand's is told
+ * again as this order's; it is not shown until then. */
+static void seen_before(const struct ledger *l, struct order *o)
+{
+    const struct position *p = ledger_position(l, o->account, o->position);
+    const struct pending *d = ledger_pending(l, o->account, o->position);
+    if (p != NULL && p->order == o->id)
+        o->shown = o->triggered = true;
+    if (o->op == ORDER_PENDING && d != NULL && d->order == o->id)
+        o->shown = true;
+}
+
 /* One step of the machine. broker_field: where the position's id is told, why_field: where the
  * reason is; -1: nowhere. */
 static int apply_step(struct ledger *l, const struct event *ev, unsigned order_field,
@@ -312,13 +324,8 @@ static int apply_step(struct ledger *l, const struct event *ev, unsigned order_f
     o->updated_ms = ev->market_ms;
     take_why(ev, why_field, o->why, sizeof o->why);
     o->ambiguous = o->ambiguous && to == ORDER_UNKNOWN;
-    /* The position may have been seen before its order was settled. */
-    if (to == ORDER_ACCEPTED && order_enters(o->op) &&
-        ledger_position_mut(l, o->account, o->position) != NULL)
-        o->shown = o->triggered = true;
-    if (to == ORDER_ACCEPTED && o->op == ORDER_PENDING &&
-        ledger_pending(l, o->account, o->position) != NULL)
-        o->shown = true;
+    if (to == ORDER_ACCEPTED && order_enters(o->op))
+        seen_before(l, o);
     return order_repost(l, o, was) != 0 ? ledger_no_memory(ev, e) : 0;
 }
 
@@ -377,7 +384,9 @@ static int read_position(const struct ledger *l, const struct event *ev, struct 
         return rc;
     if (p->id[0] == '\0')
         return ledger_wrong(ev, e, "no position id", "");
-    if (ledger_position(l, p->account, p->id) != NULL)
+    const struct position *old = ledger_position(l, p->account, p->id);
+    if (old != NULL && (old->order != 0 || event_u64(ev, F_position_opened_order) == 0 ||
+                        old->instrument != p->instrument || old->side != p->side))
         return ledger_wrong(ev, e, "a position is opened twice:", p->id);
     const struct instrument *i = ledger_instrument_at(l, p->instrument);
     if ((rc = ledger_take_points(ev, F_position_opened_price, i, &p->price, e)) != 0 ||
@@ -395,6 +404,16 @@ static int read_position(const struct ledger *l, const struct event *ev, struct 
     return 0;
 }
 
+/* A new one, or a hand's that is told again because it is an order's of ours. */
+static struct position *keep_position(struct ledger *l, const struct position *p)
+{
+    struct position *kept = ledger_position_mut(l, p->account, p->id);
+    if (kept == NULL)
+        return ledger_position_new(l, p);
+    *kept = *p;
+    return kept;
+}
+
 static int apply_opened(struct ledger *l, const struct event *ev, struct err *e)
 {
     struct position p = {0};
@@ -404,7 +423,7 @@ static int apply_opened(struct ledger *l, const struct event *ev, struct err *e)
     const struct order *o = p.order != 0 ? ledger_order(l, p.order) : NULL;
     if (o != NULL && !ledger_has(ev, F_position_opened_holding_ms))
         p.holding_ms = o->plan_holding_ms;
-    struct position *kept = ledger_position_new(l, &p);
+    struct position *kept = keep_position(l, &p);
     if (kept == NULL || position_seen(l, p.order, p.account, p.id) != 0)
         return ledger_no_memory(ev, e);
     ledger_position_first_mark(l, kept);

@@ -60,7 +60,9 @@ static int read_seen(const struct ledger *l, const struct event *ev, struct pend
         return rc;
     if (p->id[0] == '\0')
         return ledger_wrong(ev, e, "no id of the pending order", "");
-    if (ledger_pending(l, p->account, p->id) != NULL)
+    const struct pending *old = ledger_pending(l, p->account, p->id);
+    if (old != NULL && (old->order != 0 || event_u64(ev, F_pending_seen_order) == 0 ||
+                        old->instrument != p->instrument))
         return ledger_wrong(ev, e, "a pending order is seen twice:", p->id);
     if (order_type_parse(type, &p->type) != 0 || p->type == ORDER_MARKET)
         return ledger_wrong(ev, e, "unknown order type", type);
@@ -94,23 +96,31 @@ void ledger_resting_closing(struct ledger *l, const struct order *o)
         want_cancel(p, o->reason);
 }
 
+/* A new one, or a hand's that is told again because it is an order's of ours. NULL: no memory. */
+static struct pending *keep_pending(struct ledger *l, const struct pending *p)
+{
+    struct pending *kept = pending_mut(l, p->account, p->id);
+    struct ledger_account *a = ledger_account_mut(l, p->account);
+    if (kept == NULL) {
+        if (ledger_list_reserve(&l->resting, 1) != 0 || ledger_list_reserve(&a->resting, 1) != 0 ||
+            (kept = malloc(sizeof *kept)) == NULL)
+            return NULL;
+        l->resting.at[l->resting.count++] = kept;
+        a->resting.at[a->resting.count++] = kept;
+    }
+    *kept = *p;
+    return kept;
+}
+
 static int apply_seen(struct ledger *l, const struct event *ev, struct err *e)
 {
     struct pending p = {0};
     int rc = read_seen(l, ev, &p, e);
     if (rc != 0)
         return rc;
-    struct ledger_account *a = ledger_account_mut(l, p.account);
-    struct pending *kept = malloc(sizeof *kept);
-    if (kept == NULL || ledger_list_reserve(&l->resting, 1) != 0 ||
-        ledger_list_reserve(&a->resting, 1) != 0 ||
-        ledger_order_seen(l, p.order, p.account, p.id) != 0) {
-        free(kept);
+    struct pending *kept = keep_pending(l, &p);
+    if (kept == NULL || ledger_order_seen(l, p.order, p.account, p.id) != 0)
         return ledger_no_memory(ev, e);
-    }
-    *kept = p;
-    l->resting.at[l->resting.count++] = kept;
-    a->resting.at[a->resting.count++] = kept;
     const struct order *o = p.order != 0 ? ledger_order(l, p.order) : NULL;
     if (o != NULL && o->closing)
         want_cancel(kept, o->reason);

@@ -135,11 +135,12 @@ end
 local function level(value) return value and decimal.new(value):sign() ~= 0 and value or nil end
 
 function on.position_opened(m, e)
+  local before = m.positions[e.account .. " " .. e.position] -- a hand's may turn out to be ours
   m.positions[e.account .. " " .. e.position] = { account = e.account, id = e.position, side = e.side,
     volume = e.volume, price = e.price, stop = level(e.stop), target = level(e.target), opened_ms = e.opened,
     order = e.order, signal = e.signal, ours = e.ours, closing = false, holding_ms = e.holding_ms }
   local a = m.accounts[e.account]
-  a.open_positions = a.open_positions + 1
+  a.open_positions = a.open_positions + (before and 0 or 1)
 end
 
 function on.position_changed(m, e)

@@ -83,7 +83,8 @@ function views.order_adopted(e) adopted[e.order] = e.position end
 function views.position_opened(e)
   expect(e.ours == ((e.order or 0) ~= 0), "position %s of account %s is ours and of no order, or the other way round",
     e.position, e.account)
-  expect(not opened[e.position], "position %s was opened twice in the journal", e.position)
+  local before = opened[e.position] -- a hand's may turn out to be ours
+  expect(not before or (e.ours and not before.ours), "position %s was opened twice in the journal", e.position)
   opened[e.position] = e
   if not e.ours then return end
   expect(not of_order[e.order], "order %d has the positions %s and %s", e.order, of_order[e.order], e.position)

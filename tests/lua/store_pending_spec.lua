@@ -121,6 +121,22 @@ describe("pending orders in the tables", function()
     assert.same({ "CLOSED", "cancel", "P1" }, { order(2).status, order(2).operation, order(2).position_id })
   end))
 
+  it("and positions that were told as a hand's become an order's", each(function(size)
+    local mine = { opened(1, "W1"), opened(0, "W1") }
+    mine[2].ours, mine[2].who = false, "hand"
+    mine[1].seq, mine[2].seq, mine[1].volume = mine[2].seq, mine[1].seq, "1.2"
+    write({ intent(1, "open"), mine[2], ev("order_sent", { order = 1, queued_us = 5 }),
+      ev("order_accepted", { order = 1, broker_id = "W1", latency_us = 9 }), mine[1], intent(2, "pending"),
+      seen(0, "P2"), ev("order_accepted", { order = 2, broker_id = "P2", latency_us = 9 }), seen(2, "P2") }, size)
+    local found = assert(conn:query("SELECT order_id, is_ours, is_closing, trim_scale(quantity) AS volume "
+      .. "FROM positions WHERE id = 'W1'"))
+    assert.equal(1, #found)
+    local p = found[1]
+    assert.same({ 1, true, false, "1.2" }, { p.order_id, p.is_ours, p.is_closing, p.volume })
+    assert.same({ "OPEN", "W1" }, { order(1).status, order(1).position_id })
+    assert.same({ "resting", "P2" }, { order(2).resting, order(2).position_id })
+  end))
+
   it("of somebody else are told in the log alone", each(function(size)
     write({ seen(0, "H1"), gone(0, "H1", "hand") }, size)
     assert.equal(0, assert(conn:query("SELECT count(*) AS n FROM orders"))[1].n)

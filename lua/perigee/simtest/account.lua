@@ -90,7 +90,8 @@ local function shown(self, order, id)
 end
 
 function folds.position_opened(self, e)
-  if self.positions[e.position] then
+  local before = self.positions[e.position]
+  if before and (before.ours or not e.ours) then -- a hand's may turn out to be ours
     self.problems[#self.problems + 1] = ("position %s was opened twice"):format(e.position)
   end
   self.seen[e.position] = e.market_ms
