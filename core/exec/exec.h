@@ -164,6 +164,12 @@ int exec_close(struct exec *x, int account, const char *position, decimal volume
  * is returned. ERR_NOTFOUND when nothing can become of it any more. ERR_STATE or the journal's
  * error when the wish could not be committed and it is not open, resting or queued. */
 int exec_close_entry(struct exec *x, uint64_t order, const char *reason, struct err *e);
+struct exec_cursor {
+    size_t account, at;
+};
+/* Entries that were proven ABSENT and are looked for still, because a broker may execute late; of
+ * each account the newest ones. Start with {0}; NULL: no more. Nothing may be changed meanwhile. */
+const struct order *exec_absent_next(const struct exec *x, struct exec_cursor *cursor);
 /* Replaces stop and target (points; 0 clears). done (may be NULL) gets the order's final state. */
 int exec_edit(struct exec *x, int account, const char *position, int64_t stop, int64_t target,
               void (*done)(void *arg, enum order_state state, const char *reason), void *arg,

@@ -333,6 +333,19 @@ int settle_absent(struct acct *a, struct err *e)
     return 0;
 }
 
+const struct order *exec_absent_next(const struct exec *x, struct exec_cursor *cursor)
+{
+    for (; cursor->account < x->account_count; cursor->account++, cursor->at = 0) {
+        const struct acct *a = x->accounts[cursor->account];
+        while (a != NULL && cursor->at < a->order_count) {
+            const struct order *o = ledger_order(x->c.ledger, a->orders[cursor->at++].id);
+            if (o != NULL && o->state == ORDER_ABSENT && order_enters(o->op))
+                return o;
+        }
+    }
+    return NULL;
+}
+
 bool settle_open(const struct acct *a, bool history)
 {
     const struct exec *x = a->x;

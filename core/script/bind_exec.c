@@ -161,6 +161,20 @@ static int close_order(lua_State *L)
     return answer(L, exec_close_entry(x, order > 0 ? (uint64_t)order : 0, reason, &e), &e, "safe");
 }
 
+/* absent() -> array of order ids: entries that were proven absent and may turn up still */
+static int absent(lua_State *L)
+{
+    const struct exec *x = exec_of(L);
+    struct exec_cursor cursor = {0};
+    lua_Integer n = 0;
+    lua_newtable(L);
+    for (const struct order *o; (o = exec_absent_next(x, &cursor)) != NULL;) {
+        lua_pushinteger(L, (lua_Integer)o->id);
+        lua_rawseti(L, -2, ++n);
+    }
+    return 1;
+}
+
 /* ---- needs ---- */
 
 static int push_needs(lua_State *L, struct exec *x, int account)
@@ -359,6 +373,7 @@ int luaopen_perigee_exec(lua_State *L)
                                          {"batch", batch_create},
                                          {"close", close_position},
                                          {"close_order", close_order},
+                                         {"absent", absent},
                                          {"edit", write_edit},
                                          {"pending", write_pending},
                                          {"pending_edit", write_pending_edit},

@@ -41,6 +41,16 @@ local function close_entry(order, reason)
   return ok and 1 or 0, unless_gone(err)
 end
 
+--- Entries that are no position yet and may become one: in flight, unknown, accepted and not shown, and proven absent
+--- but still looked for. In order of their ids.
+---@return perigee.Order[]
+function exits.entries()
+  local list = ledger.entries()
+  for _, id in ipairs(exec.absent()) do list[#list + 1] = ledger.order(id) end
+  table.sort(list, function(a, b) return a.id < b.id end)
+  return list
+end
+
 --- Closes every position of ours that is overdue. Called each second and on each quote.
 ---@return integer count
 function exits.sweep()
@@ -68,7 +78,7 @@ function exits.on_signal(signal)
       note(close(position, "opposite"))
     end
   end
-  for _, order in ipairs(ledger.entries()) do
+  for _, order in ipairs(exits.entries()) do
     if not order.closing and order.canonical == signal.symbol and exits.opposes(signal.action, order.side) then
       note(close_entry(order, "opposite"))
     end
@@ -83,7 +93,7 @@ function exits.all(reason)
   for _, position in ipairs(ledger.positions()) do
     if position.ours and not position.closing then count = count + close(position, reason) end
   end
-  for _, order in ipairs(ledger.entries()) do
+  for _, order in ipairs(exits.entries()) do
     if not order.closing then count = count + close_entry(order, reason) end
   end
   return count

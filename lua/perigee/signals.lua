@@ -8,6 +8,7 @@ local exec = require "perigee.exec"
 local exits = require "perigee.exits"
 local ledger = require "perigee.ledger"
 local orchestrate = require "perigee.orchestrate"
+local overtaken = require "perigee.orchestrate.overtaken"
 local report = require "perigee.orchestrate.report"
 local resend = require "perigee.orchestrate.resend"
 local retry = require "perigee.orchestrate.retry"
@@ -97,7 +98,8 @@ function signals.take(state, signal, options)
   local _, lost
   if not options.volume and not options.orders then
     _, lost = exits.on_signal(signal)
-    retry.forget(signal.symbol) -- what an older signal still wanted is overtaken
+    overtaken.mark(signal.id - 1, signal.symbol) -- what older ones still wanted
+    retry.forget()
   end
   if not told then error(why, 0) end
   if signal.action == "CLOSE" then

@@ -87,6 +87,42 @@ static void late_is_closed(void **state)
     end(w);
 }
 
+static unsigned absent_count(const struct world *w, uint64_t *newest)
+{
+    unsigned n = 0;
+    struct exec_cursor cursor = {0};
+    for (const struct order *o; (o = exec_absent_next(w->exec, &cursor)) != NULL; n++)
+        *newest = o->id;
+    return n;
+}
+
+/* Whoever wants everything closed means what may turn up, too, over a restart. */
+static void late_and_not_wanted(void **state)
+{
+    (void)state;
+    struct world *w = begin(false, false);
+    struct err e;
+    uint64_t order = lost(w), told = 0;
+    assert_int_equal(absent_count(w, &told), 0); /* UNKNOWN: the ledger's entries have it */
+    w_pass(w, 30001);
+    three_rounds(w, NULL, 0);
+    assert_int_equal(absent_count(w, &told), 1);
+    assert_int_equal(told, order);
+    assert_int_equal(exec_close_entry(w->exec, told, "manual", &e), 0);
+    w_die(w);
+    w_live(w, W_START + 60000);
+    w_quiet(w, 0);
+    assert_int_equal(absent_count(w, &told), 1);
+    size_t calls = w->call_count;
+    struct seen_position row = w_row(w, "W1", order);
+    w_list(w, 0, w_now(w), &row, 1);
+    assert_int_equal(w->call_count, calls + 1);
+    assert_int_equal(w->calls[calls].order.op, ORDER_CLOSE);
+    assert_int_equal(absent_count(w, &told), 0);
+    w_answer(w, calls, VERDICT_ACCEPTED, NULL, NULL);
+    end(w);
+}
+
 /* An UNKNOWN one that turns up before its absence is proven is just an entry. */
 static void in_time_is_not_late(void **state)
 {
@@ -418,6 +454,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(late_is_adopted),
         cmocka_unit_test(late_is_closed),
+        cmocka_unit_test(late_and_not_wanted),
         cmocka_unit_test(in_time_is_not_late),
         cmocka_unit_test(late_and_closed_between_two_lives),
         cmocka_unit_test(late_and_closed_between_two_lists),

@@ -4,14 +4,15 @@
 local names = { "perigee.exits", "perigee.exec", "perigee.ledger", "perigee.clock", "perigee.log" }
 
 describe("exits", function()
-  local exits, kept, positions, entries, closed, refuse, code, now, warnings
+  local exits, absent, kept, positions, entries, closed, refuse, code, now, warnings
 
   before_each(function()
+    absent = {}
     kept, positions, entries, closed, refuse, code, now, warnings = {}, {}, {}, {}, {}, {}, 1000000, {}
     for _, name in ipairs(names) do kept[name] = package.loaded[name] or false end
     package.loaded["perigee.exits"] = nil
     package.loaded["perigee.ledger"] = { positions = function() return positions end,
-      entries = function() return entries end }
+      entries = function() return { table.unpack(entries) } end, order = function(id) return absent[id] end }
     package.loaded["perigee.clock"] = { market_ms = function() return now end }
     package.loaded["perigee.log"] = { warn = function(_, text) warnings[#warnings + 1] = text end }
     package.loaded["perigee.exec"] = { close = function(account, id, reason)
@@ -22,6 +23,10 @@ describe("exits", function()
       if refuse[id] then return nil, { code = code[id] or "state", message = "cannot" } end
       closed[#closed + 1] = { "order", id, reason }
       return true
+    end, absent = function()
+      local ids = {}
+      for id in pairs(absent) do ids[#ids + 1] = id end
+      return ids
     end }
     exits = require "perigee.exits"
   end)
@@ -99,6 +104,19 @@ describe("exits", function()
     assert.equal(2, exits.all("end"))
     assert.same({ { "order", 5, "end" }, { "order", 7, "end" } }, closed)
     assert.matches("order 6", warnings[1])
+  end)
+
+  it("what was proven absent and may turn up still is not forgotten by a close", function()
+    local function order(id, side, closing)
+      return { id = id, account = "1", canonical = "BTCUSD", side = side, closing = closing or false, state = "ABSENT" }
+    end
+    entries = { { id = 7, account = "1", canonical = "BTCUSD", side = "BUY", closing = false } }
+    absent = { [5] = order(5, "BUY"), [6] = order(6, "SELL"), [4] = order(4, "BUY", true) }
+    assert.equal(2, exits.on_signal { action = "OPEN_SHORT", symbol = "BTCUSD" })
+    assert.same({ { "order", 5, "opposite" }, { "order", 7, "opposite" } }, closed)
+    closed = {}
+    assert.equal(3, exits.all("end"))
+    assert.same({ "order", 6, "end" }, closed[2])
   end)
 
   it("a signal says what nobody sees to, and closes the rest; what has ended meanwhile is no loss", function()

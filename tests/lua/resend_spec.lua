@@ -6,11 +6,13 @@ local fake = require "fake"
 local task = require "perigee.task"
 
 describe("sending once more what is absent", function()
-  local resend, undo, orders, accepts, tried, active, state, engine, slept
+  local resend, undo, overtaken, orders, accepts, tried, active, state, engine, slept
 
   before_each(function()
     orders, accepts, tried, active, slept = { [5] = { state = "UNKNOWN" } }, { true }, {}, { "1" }, nil
+    overtaken = false
     resend, undo = fake.load("perigee.orchestrate.resend", {
+      ["perigee.orchestrate.overtaken"] = { is = function(s, account) return overtaken and s.id == 7 and account == "1" end },
       ["perigee.ledger"] = { order = function(id) return orders[id] end },
       ["perigee.log"] = { info = function() end, error = function(_, why) error(why) end },
       ["perigee.task"] = { spawn = task.spawn, sleep = function()
@@ -73,8 +75,9 @@ describe("sending once more what is absent", function()
   it("does nothing for one that was found, is too old, or is not wanted any more", run(function()
     for _, change in ipairs { function() orders[5].state = "ACCEPTED" end, function() orders[5] = nil end,
       function() orders[5].state, accepts = "ABSENT", { false, "signal_age", "too old" } end,
-      function() orders[5] = { state = "ABSENT", closing = true } end } do
-      orders, accepts = { [5] = { state = "UNKNOWN" } }, { true }
+      function() orders[5] = { state = "ABSENT", closing = true } end,
+      function() orders[5].state, overtaken = "ABSENT", true end } do
+      overtaken, orders, accepts = false, { [5] = { state = "UNKNOWN" } }, { true }
       offer()
       change()
       assert.is_true(drain())

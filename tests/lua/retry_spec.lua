@@ -6,16 +6,18 @@ local fake = require "fake"
 local task = require "perigee.task"
 
 describe("the retry queue", function()
-  local retry, undo, orders, market, accepts, tried, answers, quote, active, state, all, engine
+  local retry, overtaken, undo, forget, orders, market, accepts, tried, answers, quote, active, state, all, engine
 
   before_each(function()
     orders, market, accepts, tried, answers, quote = {}, 10000, { true }, {}, {}, { 99, 100 }
     active = { "1", "2" }
+    local known = { order = function(id) return orders[id] end, account = function() return { broker = "paper" } end,
+      instrument = function() return { price_digits = 1, symbol = "BTCUSD." } end }
+    overtaken, forget = fake.load("perigee.orchestrate.overtaken", { ["perigee.ledger"] = known })
     retry, undo = fake.load("perigee.orchestrate.retry", {
+      ["perigee.orchestrate.overtaken"] = overtaken,
       ["perigee.clock"] = { io_ms = require("perigee.clock").io_ms, market_ms = function() return market end },
-      ["perigee.ledger"] = { order = function(id) return orders[id] end,
-        account = function() return { broker = "paper" } end,
-        instrument = function() return { price_digits = 1 } end },
+      ["perigee.ledger"] = known,
       ["perigee.log"] = { info = function() end, error = function(_, why) error(why) end },
     })
     all = { other = { on_failure = "catch_up" }, names = {}, groups = { calm = { on_failure = "best_effort" },
@@ -32,7 +34,10 @@ describe("the retry queue", function()
       end }
   end)
 
-  after_each(function() undo() end)
+  after_each(function()
+    undo()
+    forget()
+  end)
 
   local signal = { id = 7, action = "OPEN_LONG", symbol = "BTCUSD", price = 100, stop = 98, target = 103,
     time_ms = 9000 }
@@ -131,10 +136,27 @@ describe("the retry queue", function()
     task.run(function()
       active = {}
       offer(leg(), leg { account = "2" })
-      assert.equal(0, retry.forget("EURUSD"))
-      assert.equal(1, retry.forget("BTCUSD", { ["2"] = true }))
+      overtaken.mark(7, "EURUSD")
+      overtaken.mark(6)
+      assert.equal(0, retry.forget())
+      overtaken.mark(7, "BTCUSD.", { ["2"] = true }) -- the broker's name
+      assert.equal(1, retry.forget())
       offer(leg { state = "ACCEPTED" })
       assert.equal(0, retry.count())
+      assert.is_true(drain())
+    end)
+  end)
+
+  it("takes nothing of a signal that was overtaken while its report was on its way", function()
+    task.run(function()
+      active = {}
+      overtaken.mark(7, "BTCUSD", { ["2"] = true })
+      assert.equal(1, offer(leg(), leg { account = "2" }))
+      overtaken.mark(6) -- an older one's end never comes before a newer one's
+      assert.equal(0, offer(leg { account = "2" }))
+      overtaken.mark(7)
+      assert.equal(0, offer(leg()))
+      assert.equal(1, retry.forget())
       assert.is_true(drain())
     end)
   end)

@@ -33,7 +33,8 @@ describe("a signal", function()
         return { signal_id = s.id, said = said, kept_out = kept_out }
       end, merge = function() end },
       ["perigee.orchestrate.retry"] = { offer = function(_, s, _, all) offered[#offered + 1] = { s.id, all } end,
-        forget = function(symbol) forgotten[#forgotten + 1] = symbol end },
+        forget = function() forgotten[#forgotten + 1] = "drop" end },
+      ["perigee.orchestrate.overtaken"] = { mark = function(...) forgotten[#forgotten + 1] = { ... } end },
     })
     state = { policies = { other = {} }, fleet = { active = function() return { "1", "2" } end }, quotes = {} }
     signals.begin(state)
@@ -66,7 +67,7 @@ describe("a signal", function()
 
   it("overtakes what older ones of its symbol still wanted, and offers what failed for a further try", function()
     signals.take(state, entry())
-    assert.same({ "BTCUSD" }, forgotten)
+    assert.same({ { 6, "BTCUSD" }, "drop" }, forgotten) -- not itself
     assert.same({ { 7, state.policies } }, offered)
   end)
 

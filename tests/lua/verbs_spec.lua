@@ -7,9 +7,10 @@ local json = require "perigee.json"
 local task = require "perigee.task"
 
 describe("on all accounts", function()
-  local verbs, undo, positions, entries, pendings, done, refuse, forgotten, taken, manual, state
+  local verbs, undo, taken_back, positions, entries, pendings, done, refuse, forgotten, taken, manual, state
 
   before_each(function()
+    taken_back = {}
     positions, entries, pendings, done, refuse, forgotten, taken, manual = {}, {}, {}, {}, {}, {}, {}, {}
     local function act(name)
       return function(account, id, reason)
@@ -28,17 +29,23 @@ describe("on all accounts", function()
           if refuse[id] then return nil, { message = "cannot" } end
           return id == "W9" and "REJECTED" or "ACCEPTED", id == "W9" and "too near" or ""
         end },
-      ["perigee.ledger"] = { positions = function() return positions end, entries = function() return entries end,
-        pendings = function() return pendings end, account = function() return { broker = "paper" } end },
+      ["perigee.exits"] = { entries = function()
+        table.sort(entries, function(a, b) return a.id < b.id end)
+        return entries
+      end },
+      ["perigee.ledger"] = { positions = function() return positions end, pendings = function() return pendings end,
+        account = function() return { broker = "paper" } end,
+        order = function(id) return { state = taken_back[id] and "NOT_SENT" or "SENT" } end },
       ["perigee.log"] = { warn = function() end },
       ["perigee.manual"] = { signal = function(_, asked)
         manual[#manual + 1] = asked
         if asked.symbol == "AWAY" then return nil, { code = "unavailable", message = "no price" } end
         return { id = #manual, symbol = asked.symbol }
       end },
-      ["perigee.orchestrate.retry"] = { forget = function(symbol, accounts)
-        forgotten[#forgotten + 1] = { symbol or "all", accounts and next(accounts) or "all" }
+      ["perigee.orchestrate.overtaken"] = { mark = function(upto, symbol, accounts)
+        forgotten[#forgotten + 1] = { upto, symbol or "all", accounts and next(accounts) or "all" }
       end },
+      ["perigee.orchestrate.retry"] = { forget = function() forgotten[#forgotten + 1] = "drop" end },
       ["perigee.precheck"] = { order = function() end },
       ["perigee.signals"] = { take = function(_, signal, options)
         taken[#taken + 1] = { signal.symbol, options }
@@ -53,7 +60,7 @@ describe("on all accounts", function()
       end },
       ["perigee.watch"] = { positions = function() return true end },
     })
-    state = { fleet = { members = { ["1"] = {}, ["2"] = {} }, active = function() return { "1", "2" } end,
+    state = { next_signal = 7, fleet = { members = { ["1"] = {}, ["2"] = {} }, active = function() return { "1", "2" } end,
       owner = function(_, account) return tonumber(account) and { id = tonumber(account), email = "x" } or nil end } }
   end)
 
@@ -66,40 +73,68 @@ describe("on all accounts", function()
     list[#list + 1] = r
   end
 
-  it("closing reaches positions and what is on its way, of ours, where we can", function()
+  it("closing reaches positions and what may become one, of ours, at the accounts of the users", function()
     row(positions)
     row(positions, { id = "W2", account = "2", canonical = "EURUSD", symbol = "EURUSD." })
     row(positions, { id = "W3", ours = false })
-    row(positions, { id = "W4", account = "3" }) -- not served
-    row(entries, { id = 8 })
-    row(entries, { id = 7, account = "2" })
+    row(positions, { id = "W4", account = "3" }) -- not logged in
+    row(positions, { id = "W5", account = "gone" }) -- nobody's any more
+    row(entries, { id = 8, state = "INTENT" })
+    row(entries, { id = 7, account = "2", state = "UNKNOWN" })
+    row(entries, { id = 6, state = "ABSENT" })
+    row(entries, { id = 5, state = "UNKNOWN", account = "3" })
     row(entries, { id = 9, canonical = "EURUSD", symbol = "EURUSD." })
+    taken_back[8] = true
     local said = verbs.close_all(state, "BTCUSD")
-    assert.same({ { "order", 7, "manual" }, { "order", 8, "manual" }, { "close", "1", "W1", "manual" } }, done)
-    assert.same({ 1, 2 }, { #said.positions, #said.orders })
-    assert.same({ { "BTCUSD", "all" } }, forgotten)
+    assert.same({ { "order", 5, "manual" }, { "order", 6, "manual" }, { "order", 7, "manual" },
+      { "order", 8, "manual" }, { "close", "1", "W1", "manual" }, { "close", "3", "W4", "manual" } }, done)
+    local function told(list)
+      local out = {}
+      for i, r in ipairs(list) do out[i] = r.account .. " " .. r.id .. " " .. r.status end
+      return out
+    end
+    assert.same({ "1 W1 closing", "3 W4 away" }, told(said.positions))
+    assert.same({ "3 5 away", "1 6 absent", "2 7 closing", "1 8 taken_back" }, told(said.orders))
+    assert.same({ { 6, "BTCUSD", "all" }, "drop" }, forgotten)
     done = {}
     verbs.close_all(state, nil, { "2" }, "end")
     assert.same({ { "order", 7, "end" }, { "close", "2", "W2", "end" } }, done)
-    local lost
+    assert.same({ { 6, "all", "2" }, "drop" }, { table.unpack(forgotten, 3) })
+  end)
+
+  it("closing goes on when something cannot be closed, and says so; what is gone is no failure", function()
+    row(positions)
+    row(entries, { id = 7, account = "2" })
+    row(entries, { id = 8 })
     refuse = { W1 = true, [8] = true }
-    said, lost = verbs.close_all(state, "BTCUSD.")
+    local said, lost = verbs.close_all(state, "BTCUSD.")
     assert.same({ 0, 1 }, { #said.positions, #said.orders })
     assert.equal("cannot", lost.message)
-    refuse = { [8] = "gone" } -- with what was taken back before it
+    refuse = { W1 = "gone", [8] = "gone" }
     said, lost = verbs.close_all(state, "BTCUSD.")
-    assert.same({ 1, 1 }, { #said.positions, #said.orders })
+    assert.same({ 0, 1 }, { #said.positions, #said.orders })
     assert.is_nil(lost)
   end)
 
-  it("cancelling reaches pending orders of ours", function()
+  it("cancelling reaches pending orders of ours, and those that are being created", function()
     row(pendings, { id = "P1" })
     row(pendings, { id = "P2", account = "2" })
     row(pendings, { id = "P3", ours = false })
     row(pendings, { id = "P4", canonical = "EURUSD", symbol = "EURUSD." })
+    row(pendings, { id = "P5", account = "3" })
+    row(entries, { id = 7, op = "pending", state = "UNKNOWN" })
+    row(entries, { id = 8, op = "open", state = "UNKNOWN" })
+    refuse.P2 = "gone"
+    local said, lost = verbs.cancel_all(state, "BTCUSD")
+    assert.same({ { "order", 7, "manual" }, { "cancel", "1", "P1", "manual" }, { "cancel", "3", "P5", "manual" } }, done)
+    assert.same({ { account = "1", id = "P1", status = "cancelling" }, { account = "3", id = "P5", status = "away" } },
+      { table.unpack(said.orders) })
+    assert.same({ { account = "1", id = 7, status = "closing" } }, { table.unpack(said.entries) })
+    assert.is_nil(lost)
     refuse.P2 = true
-    assert.same({ { account = "1", id = "P1" } }, { table.unpack(verbs.cancel_all(state, "BTCUSD")) })
-    assert.same({ { "cancel", "1", "P1", "manual" } }, done)
+    said, lost = verbs.cancel_all(state, "BTCUSD")
+    assert.equal(2, #said.orders)
+    assert.equal("cannot", lost.message)
   end)
 
   it("editing keeps what it does not name, and refuses one position alone", function()

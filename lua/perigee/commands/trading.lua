@@ -17,7 +17,9 @@ local watch = require "perigee.watch"
 
 local AT_ONCE = 16
 local CLOSED_MS = 10000 -- how long a report waits for closes to be shown
-local NOT_ALL = "%d are being closed, but not all that was meant: %s"
+local NOT_ALL = "%d are being %s, but not all that was meant: %s"
+local NOT_SHOWN = "the close is wanted and not shown yet; it is repeated until it is"
+local NOT_LOGGED_IN = "the account is not logged in; the close is wanted and sent once it is"
 
 ---@type table<string, perigee.Command>
 local trading = {}
@@ -47,6 +49,15 @@ end
 
 -- ---- signals -------------------------------------------------------------------------------------
 
+-- How many positions are open still, of accounts that are logged in.
+local function shown(fleet, positions)
+  local count = 0
+  for _, p in ipairs(positions) do
+    count = count + (fleet.members[p.account] and ledger.position(p.account, p.id) and 1 or 0)
+  end
+  return count
+end
+
 -- A CLOSE closes both sides; its report tells what the broker has shown closed.
 local function leave(state, signal)
   local fleet, away = need_fleet(state)
@@ -54,17 +65,15 @@ local function leave(state, signal)
   local positions, begun = verbs.positions(fleet, signal.symbol), clock.io_ns()
   local said, lost = signals.take(state, signal)
   if not said then return nil, lost end
-  local until_ms, left = clock.io_ms() + CLOSED_MS, #positions
-  while left > 0 and clock.io_ms() < until_ms do
+  local until_ms = clock.io_ms() + CLOSED_MS
+  while shown(fleet, positions) > 0 and clock.io_ms() < until_ms do
     if not task.sleep(10, "io") then break end
-    left = 0
-    for _, p in ipairs(positions) do left = left + (ledger.position(p.account, p.id) and 1 or 0) end
   end
   local rows = {}
   for i, p in ipairs(positions) do
     local open = ledger.position(p.account, p.id)
     rows[i] = report.row(fleet:owner(p.account), p.account, { status = open and "unknown" or "accepted",
-      volume = p.volume, reason = open and "the close is wanted and not shown yet; it is repeated until it is" or nil })
+      volume = p.volume, reason = open and (fleet.members[p.account] and NOT_SHOWN or NOT_LOGGED_IN) or nil })
   end
   return report.summary({ signal_id = signal.id, symbol = signal.symbol,
     elapsed_us = (clock.io_ns() - begun) // 1000 }, rows)
@@ -117,8 +126,8 @@ end)
 
 -- ---- positions -----------------------------------------------------------------------------------
 
--- An open position of an account that can be reached.
-local function find(state, a)
+-- An open position. `away`: of an account that is not logged in, too.
+local function find(state, a, away_too)
   local fleet, away = need_fleet(state)
   if not fleet then return nil, away end
   if not fleet:owner(a.account) then return fail("not_found", ("there is no account %s"):format(a.account)) end
@@ -126,7 +135,7 @@ local function find(state, a)
   if not p then
     return fail("not_found", ("account %s has no open position %s"):format(a.account, a.position))
   end
-  if not fleet.members[a.account] then
+  if not away_too and not fleet.members[a.account] then
     return fail("state", ("account %s is not logged in"):format(a.account))
   end
   return p
@@ -137,7 +146,7 @@ change("close", {
   { "position", "id" },
   { "volume", "positive", optional = true },
 }, function(a, c)
-  local p, err = find(c.state, a)
+  local p, err = find(c.state, a, not a.volume)
   if not p then return nil, err end
   local volume = a.volume
   if volume then
@@ -155,7 +164,7 @@ change("close", {
   if rule then return fail("refused", ("%s: %s"):format(rule, words)) end
   local ok, why = exec.close(a.account, a.position, "manual", volume)
   if not ok then return fail("state", why.message) end
-  return { closing = true }
+  return { closing = true, status = c.state.fleet.members[a.account] and "closing" or "away" }
 end)
 
 change("close_all", {
@@ -165,7 +174,7 @@ change("close_all", {
   local fleet, away = need_accounts(c.state, a.accounts)
   if not fleet then return nil, away end
   local closing, lost = verbs.close_all(c.state, a.symbol, a.accounts)
-  if lost then return fail("state", NOT_ALL:format(#closing.positions + #closing.orders, lost.message)) end
+  if lost then return fail("state", NOT_ALL:format(#closing.positions + #closing.orders, "closed", lost.message)) end
   return { closing = #closing.positions, positions = closing.positions, entries = closing.orders }
 end)
 
@@ -192,8 +201,9 @@ change("cancel_all", {
 }, function(a, c)
   local fleet, away = need_accounts(c.state, a.accounts)
   if not fleet then return nil, away end
-  local orders = verbs.cancel_all(c.state, a.symbol, a.accounts)
-  return { cancelling = #orders, orders = orders }
+  local said, lost = verbs.cancel_all(c.state, a.symbol, a.accounts)
+  if lost then return fail("state", NOT_ALL:format(#said.orders + #said.entries, "cancelled", lost.message)) end
+  return { cancelling = #said.orders, orders = said.orders, entries = said.entries }
 end)
 
 change("edit_all", {

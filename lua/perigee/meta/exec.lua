@@ -122,6 +122,9 @@ function exec.close(account, position, reason, volume) end
 ---@param reason string
 ---@return true|nil, perigee.Err|nil
 function exec.close_order(order, reason) end
+---Entries that were proven absent and are looked for still; of each account the newest ones.
+---@return integer[] orders
+function exec.absent() end
 ---Yields. nil or 0 clears.
 ---@return string|nil state, string|perigee.Err reason
 function exec.edit(account, position, stop, target) end

@@ -8,6 +8,7 @@
 
 local ledger = require "perigee.ledger"
 local log = require "perigee.log"
+local overtaken = require "perigee.orchestrate.overtaken"
 local task = require "perigee.task"
 
 local resend = {}
@@ -48,6 +49,7 @@ end
 local function look(state, entry, engine)
   local order = ledger.order(entry.order)
   if not order then return "it is not kept any more" end
+  if overtaken.is(entry.signal, entry.account) then return "it is overtaken" end
   local fresh, rule, reason = engine.accepts(state, entry.signal, engine.limits())
   if not fresh then return ("%s: %s"):format(rule, reason) end
   if order.state == "UNKNOWN" then return nil end

@@ -11,6 +11,7 @@
 local clock = require "perigee.clock"
 local ledger = require "perigee.ledger"
 local log = require "perigee.log"
+local overtaken = require "perigee.orchestrate.overtaken"
 local policies = require "perigee.orchestrate.policies"
 local task = require "perigee.task"
 
@@ -183,7 +184,7 @@ function retry.offer(state, signal, report, all, options, engine)
   for _, leg in ipairs(report.legs) do
     local policy = policies.of(all, leg.group or "")
     local why = policy.on_failure == "catch_up" and retry.reason(leg)
-    if why then
+    if why and not overtaken.is(signal, leg.account) then
       put({ account = leg.account, symbol = signal.symbol, signal = signal, volume = options.volume,
         levels = options.orders and options.orders[leg.account], asked = tonumber(leg.asked),
         most = most_move(policy, leg, signal) }, leg, why)
@@ -197,16 +198,13 @@ function retry.offer(state, signal, report, all, options, engine)
   return taken
 end
 
---- Forgets entries of a symbol, or all: somebody wants its positions closed.
----@param symbol string|nil
----@param accounts table<string, boolean>|nil  nil: all
+--- Forgets what is of signals that are overtaken.
 ---@return integer count
-function retry.forget(symbol, accounts)
+function retry.forget()
   local count = 0
   for _, key in ipairs(sorted()) do
-    local e = entries[key]
-    if (not symbol or e.symbol == symbol) and (not accounts or accounts[e.account]) then
-      entries[key] = nil
+    if overtaken.is(entries[key].signal, entries[key].account) then
+      drop(entries[key], "it is overtaken")
       count = count + 1
     end
   end

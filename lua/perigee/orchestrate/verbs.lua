@@ -4,10 +4,12 @@
 
 local decimal = require "perigee.decimal"
 local exec = require "perigee.exec"
+local exits = require "perigee.exits"
 local json = require "perigee.json"
 local ledger = require "perigee.ledger"
 local log = require "perigee.log"
 local manual = require "perigee.manual"
+local overtaken = require "perigee.orchestrate.overtaken"
 local precheck = require "perigee.precheck"
 local report = require "perigee.orchestrate.report"
 local retry = require "perigee.orchestrate.retry"
@@ -35,13 +37,14 @@ local function set_of(list)
   return set
 end
 
--- Whether something of the ledger is among what is meant: ours, at an account that is served.
+-- Whether something of the ledger is among what is meant: ours, at an account of one of the users. It need not be
+-- logged in: what is wanted of it is done once it is.
 local function meant(fleet, row, symbol, wanted)
-  return fleet.members[row.account] and (not symbol or row.canonical == symbol or row.symbol == symbol)
+  return fleet:owner(row.account) and (not symbol or row.canonical == symbol or row.symbol == symbol)
     and (not wanted or wanted[row.account])
 end
 
---- Open positions of ours on accounts that are served, all or those of a symbol or of some accounts.
+--- Open positions of ours on accounts of the users, all or those of a symbol or of some accounts.
 ---@param fleet perigee.Fleet
 ---@param symbol string|nil
 ---@param accounts string[]|nil
@@ -54,13 +57,12 @@ function verbs.positions(fleet, symbol, accounts)
   return list
 end
 
--- Entries that are no position yet: in flight, unknown, or accepted and not shown.
-local function entries(fleet, symbol, wanted)
+-- Entries that may become a position still; `op`: only those of that kind.
+local function entries(fleet, symbol, wanted, op)
   local list = {}
-  for _, o in ipairs(ledger.entries()) do
-    if meant(fleet, o, symbol, wanted) then list[#list + 1] = o end
+  for _, o in ipairs(exits.entries()) do
+    if meant(fleet, o, symbol, wanted) and (not op or o.op == op) then list[#list + 1] = o end
   end
-  table.sort(list, function(a, b) return a.id < b.id end)
   return list
 end
 
@@ -174,37 +176,57 @@ end
 
 -- ---- positions -----------------------------------------------------------------------------------
 
+-- What becomes of an entry of which nothing is wanted any more.
+local function fate(fleet, before)
+  local after = ledger.order(before.id)
+  if after and after.state == "NOT_SENT" then return "taken_back" end
+  if before.state == "ABSENT" then return "absent" end
+  return fleet.members[before.account] and "closing" or "away"
+end
+
+-- Wants entries closed; the first error of one that nobody sees to.
+local function close_entries(fleet, list, reason, orders)
+  local lost
+  for _, o in ipairs(list) do
+    local ok, err = exec.close_order(o.id, reason)
+    if ok then
+      orders[#orders + 1] = { account = o.account, id = o.id, status = fate(fleet, o) }
+    elseif err.code ~= "notfound" then -- else it has ended meanwhile
+      lost = lost or err
+      log.warn("verbs", err.message)
+    end
+  end
+  return lost
+end
+
+---@class perigee.Closing
+---@field account string
+---@field id string|integer  of the position or of the order
+---@field status string      "closing"; "away": the account is not logged in, it is closed once it is; of orders also
+---  "taken_back": it never left; "absent": it was not executed as far as the lists show, and is closed should it be yet
+
 --- Wants everything of ours closed: what is open, what entries that are on their way become, and nothing is tried
 --- again. Does not wait.
 ---@param state table
 ---@param symbol string|nil     nil: all
----@param accounts string[]|nil nil: all that are served
+---@param accounts string[]|nil nil: all
 ---@param reason string|nil     default "manual"
----@return { positions: table[], orders: table[] } closing  account and id of each
+---@return { positions: perigee.Closing[], orders: perigee.Closing[] } closing
 ---@return perigee.Err|nil err  of the first one that is not closed, and that nobody sees to; the others are
 function verbs.close_all(state, symbol, accounts, reason)
-  local fleet, wanted, lost = state.fleet, set_of(accounts), nil
+  local fleet, wanted = state.fleet, set_of(accounts)
   local positions, orders = json.array {}, json.array {}
   reason = reason or "manual"
-  local function note(err)
-    if err.code ~= "notfound" then lost = lost or err end -- else it has ended meanwhile
-  end
-  retry.forget(symbol, wanted)
-  for _, o in ipairs(entries(fleet, symbol, wanted)) do
-    local ok, err = exec.close_order(o.id, reason)
-    if ok then
-      orders[#orders + 1] = { account = o.account, id = o.id }
-    else
-      note(err)
-      log.warn("verbs", err.message)
-    end
-  end
+  overtaken.mark(state.next_signal - 1, symbol, wanted)
+  retry.forget()
+  local lost = close_entries(fleet, entries(fleet, symbol, wanted), reason, orders)
   for _, p in ipairs(verbs.positions(fleet, symbol, accounts)) do
     local ok, err = exec.close(p.account, p.id, reason)
     if ok then
-      positions[#positions + 1] = { account = p.account, id = p.id }
-    else
-      note(err)
+      positions[#positions + 1] = { account = p.account, id = p.id,
+        status = fleet.members[p.account] and "closing" or "away" }
+    elseif err.code ~= "notfound" then
+      lost = lost or err
       log.warn("verbs", ("%s %s: %s"):format(p.account, p.id, err.message))
     end
   end
@@ -224,25 +246,32 @@ local function level(given, now)
   return given or now
 end
 
---- Wants all pending orders of ours cancelled. Does not wait.
+--- Wants all pending orders of ours cancelled, those whose creation is on its way, too: should one of these be
+--- triggered before it is seen, what it becomes is closed. Does not wait.
 ---@param state table
 ---@param symbol string|nil     nil: all
----@param accounts string[]|nil nil: all that are served
+---@param accounts string[]|nil nil: all
 ---@param reason string|nil     default "manual"
----@return table[] orders  account and id of each
+---@return { orders: perigee.Closing[], entries: perigee.Closing[] } cancelling
+---@return perigee.Err|nil err  of the first one that is not cancelled, and that nobody sees to; the others are
 function verbs.cancel_all(state, symbol, accounts, reason)
-  local list, wanted = json.array {}, set_of(accounts)
+  local fleet, wanted = state.fleet, set_of(accounts)
+  local list, made = json.array {}, json.array {}
+  reason = reason or "manual"
+  local lost = close_entries(fleet, entries(fleet, symbol, wanted, "pending"), reason, made)
   for _, p in ipairs(ledger.pendings()) do
-    if p.ours and meant(state.fleet, p, symbol, wanted) then
-      local ok, err = exec.cancel(p.account, p.id, reason or "manual")
+    if p.ours and meant(fleet, p, symbol, wanted) then
+      local ok, err = exec.cancel(p.account, p.id, reason)
       if ok then
-        list[#list + 1] = { account = p.account, id = p.id }
-      else
+        list[#list + 1] = { account = p.account, id = p.id,
+          status = fleet.members[p.account] and "cancelling" or "away" }
+      elseif err.code ~= "notfound" then
+        lost = lost or err
         log.warn("verbs", ("%s %s: %s"):format(p.account, p.id, err.message))
       end
     end
   end
-  return list
+  return { orders = list, entries = made }, lost
 end
 
 --- What keeps new levels from a position.

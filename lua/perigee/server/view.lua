@@ -223,12 +223,22 @@ function view.retries(rows)
   return { items = items }
 end
 
+local function begun(rows, key)
+  local list = json.array {}
+  for i, row in ipairs(rows or {}) do list[i] = { account_id = row.account, [key] = row.id, status = row.status } end
+  return list
+end
+
 -- What a command to close has begun to close.
 function view.closing(done)
-  local positions, entries = json.array {}, json.array {}
-  for i, p in ipairs(done.positions or {}) do positions[i] = { account_id = p.account, id = p.id } end
-  for i, o in ipairs(done.entries or {}) do entries[i] = { account_id = o.account, order_id = o.id } end
-  return { closing_count = done.closing, positions = positions, entries = entries }
+  return { closing_count = done.closing, positions = begun(done.positions, "id"),
+    entries = begun(done.entries, "order_id") }
+end
+
+-- What a command to cancel has begun to cancel.
+function view.cancelling(done)
+  return { cancelling_count = done.cancelling, orders = begun(done.orders, "id"),
+    entries = begun(done.entries, "order_id") }
 end
 
 function view.preview(request, p)

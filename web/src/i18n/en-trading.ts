@@ -102,6 +102,7 @@ export const tradingEn = {
   foreignStay: (n: number) => `${s(n, "position was", "positions were")} not opened by this engine and ${n === 1 ? "stays" : "stay"} open.`,
   closeManyButton: (n: number) => `Close ${s(n, "position", "positions")}`,
   closingNow: (n: number) => `${s(n, "position is", "positions are")} being closed.`,
+  closingAway: (n: number) => `${s(n, "of them is", "of them are")} on accounts that are not logged in and ${n === 1 ? "is" : "are"} closed once they are.`,
   closeFailed: (n: number, of: number) => `${n} of ${of} could not be closed; the others are being closed.`,
   nothingToClose: "There is nothing to close any more.",
   gone: "This position is closed.",

@@ -100,6 +100,7 @@ export const tradingKo: Dictionary["trading"] = {
   foreignStay: (n) => `이 엔진이 열지 않은 포지션 ${n}개는 유지됩니다.`,
   closeManyButton: (n) => `포지션 ${n}개 청산`,
   closingNow: (n) => `포지션 ${n}개를 청산하고 있습니다.`,
+  closingAway: (n) => `그중 ${n}개는 로그인되지 않은 계좌에 있으며 로그인되면 청산됩니다.`,
   closeFailed: (n, of) => `${of}개 중 ${n}개를 청산하지 못했습니다. 나머지는 청산 중입니다.`,
   nothingToClose: "청산할 포지션이 없습니다.",
   gone: "이미 청산된 포지션입니다.",

@@ -145,16 +145,23 @@ return function(define, page)
     { "symbol", s.string { format = "symbol" }, optional = true },
     { "account_ids", s.array(account_id(), { min = 1, max = 4096 }), optional = true },
   })
+  local entries = function()
+    return s.array(s.object { { "account_id", account_id() }, { "order_id", id() },
+      { "status", s.enum({ "closing", "away", "taken_back", "absent" }, { text = "taken_back: it never left; absent: "
+        .. "it was not executed as far as the lists show, and is closed should it be yet" }) } })
+  end
   define("CloseReport", s.object {
     { "closing_count", s.integer { min = 0 } },
-    { "positions", s.array(s.object { { "account_id", account_id() }, { "id", s.string() } }) },
-    { "entries", s.array(s.object { { "account_id", account_id() }, { "order_id", id() } }),
-      text = "orders on their way: what they become is closed" },
+    { "positions", s.array(s.object { { "account_id", account_id() }, { "id", s.string() },
+      { "status", s.enum({ "closing", "away" }, { text = "away: the account is not logged in; it is closed once it is" }) } }) },
+    { "entries", entries(), text = "orders on their way: what they become is closed" },
   })
   define("CancelReport", s.object {
     { "cancelling_count", s.integer { min = 0 } },
-    { "orders", s.array(s.object { { "account_id", account_id() }, { "id", s.string() } }),
+    { "orders", s.array(s.object { { "account_id", account_id() }, { "id", s.string() },
+      { "status", s.enum { "cancelling", "away" } } }),
       text = "pending orders whose cancel is wanted until the broker shows them gone" },
+    { "entries", entries(), text = "pending orders on their way: they are cancelled, or what they become is closed" },
   })
   define("EditAllRequest", s.object {
     { "symbol", s.string { format = "symbol" } },

@@ -130,7 +130,7 @@ return function(office)
     local done
     done, bad = command(ctx, "close", { account = p.account_id, position = p.id, volume = ctx.body.quantity })
     if not done then return nil, bad end
-    return view.closing { closing = 1, positions = { { account = p.account_id, id = p.id } } }
+    return view.closing { closing = 1, positions = { { account = p.account_id, id = p.id, status = done.status } } }
   end
 
   -- What the broker has taken is shown at once; its list confirms it a moment later.
@@ -178,9 +178,7 @@ return function(office)
     local done
     done, bad = command(ctx, "cancel_all", { symbol = b.symbol, accounts = b.account_ids })
     if not done then return nil, bad end
-    local orders = json.array {}
-    for i, o in ipairs(done.orders or {}) do orders[i] = { account_id = o.account, id = o.id } end
-    return { cancelling_count = done.cancelling, orders = orders }
+    return view.cancelling(done)
   end
 
   function on.edit_all(ctx)

@@ -107,7 +107,9 @@ export function CloseManyDialog({ keys, hidden, onClose }: {
     const open = [...live.get().positions.values()].filter((p) => p.is_ours);
     if (keys === null) {
       const report = await call("post", "/trading/close-all", { body: {} });
-      tellDone(t.trading.closingNow(report.closing_count));
+      const away = report.positions.filter((p) => p.status === "away").length;
+      const begun = t.trading.closingNow(report.closing_count);
+      tellDone(away > 0 ? `${begun} ${t.trading.closingAway(away)}` : begun);
       return;
     }
     // One by one: nothing that is opened meanwhile is closed with them.
