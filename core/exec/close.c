@@ -203,6 +203,8 @@ int exec_edit(struct exec *x, int account, const char *position, int64_t stop, i
         return rc;
     if (stop < 0 || target < 0)
         return err_set(e, ERR_INPUT, "exec: stop and target are prices in points, 0 for none");
+    if (pos->ours && stop == 0 && pos->stop != 0 && !x->c.allow_naked)
+        return err_set(e, ERR_INPUT, "exec: an edit cannot take the stop loss from %s", position);
     if (p->editing)
         return err_set(e, ERR_STATE, "exec: an edit of position %s is in flight", position);
     if (!budget_take(a, BUDGET_LANE_EDIT, NULL))

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * perigee.ledger: what the fold of the journal knows, as tables; marks; sizing. Only reads, except
- * for marks.
+ * perigee.ledger: what the fold of the journal knows, as tables; marks. Only reads, except for
+ * marks. Sizing is in bind_ledger_size.c.
  */
 #include <lauxlib.h>
 #include <string.h>
 
 #include "script/bind.h"
 #include "script/bind_ledger.h"
-#include "script/codec.h"
 #include "script/domain.h"
 #include "script/task.h"
-#include "trade/sizing.h"
 
 static struct ledger *ledger_of(lua_State *L)
 {
@@ -447,93 +445,6 @@ static int last_ids(lua_State *L)
     return 1;
 }
 
-/* ---- sizing ---- */
-
-/* Money of the account: equity by our marks, what is not bound, and the rate at which a loss is
- * paid. *exact is false when the equity is the broker's figure of the last read. */
-static int size_money(const struct ledger *l, int index, struct sizing_input *in, bool *exact,
-                      struct err *e)
-{
-    const struct account *a = ledger_account_at(l, index);
-    decimal bound = decimal_raw(0);
-    *exact = ledger_equity(l, index, &in->equity);
-    int rc = ledger_margin(l, index, &bound, e);
-    if (rc == 0)
-        rc = decimal_sub(in->equity, bound, &in->free_margin);
-    if (rc == 0 && in->free_margin.v < 0)
-        in->free_margin = decimal_raw(0);
-    if (rc == 0)
-        rc = ledger_convert_cost(l, a->broker, in->instrument->quote, a->currency,
-                                 &in->quote_to_account, e);
-    if (rc != 0 && e->code == 0)
-        (void)err_set(e, rc, "account %s: its money is out of range", a->id);
-    in->leverage = a->leverage;
-    return rc;
-}
-
-static int size_prices(lua_State *L, struct sizing_input *in, struct err *e)
-{
-    decimal price, stop;
-    if (!domain_field_decimal(L, 1, "size", "price", &price) ||
-        !domain_field_decimal(L, 1, "size", "stop", &stop))
-        return luaL_error(L, "size: price and stop are needed");
-    int rc = codec_points(in->instrument, in->side, PRICE_REFERENCE, price, &in->price);
-    if (rc == 0)
-        rc = codec_points(in->instrument, in->side, PRICE_STOP, stop, &in->stop);
-    return rc == 0 ? 0 : err_set(e, rc, "size: price or stop is out of range");
-}
-
-static int push_size(lua_State *L, const struct sizing_result *r, bool exact)
-{
-    lua_createtable(L, 0, 5);
-    domain_set_bool(L, "exact", exact);
-    domain_set_decimal(L, "volume", r->volume);
-    domain_set_decimal(L, "risk_money", r->risk_money);
-    domain_set_decimal(L, "margin", r->margin);
-    if (decimal_is_zero(r->volume))
-        domain_set_string(L, "rule", r->rule);
-    return 1;
-}
-
-/* size{account=, canonical=, side=, price=, stop=, risk=, margin_share=, cap=, volume=} ->
- * {volume=, risk_money=, margin=, exact=, rule=} | nil, err. exact: the equity is by our marks.
- * volume: these lots or none. */
-static int size(lua_State *L)
-{
-    static const char *const names[] = {"account", "canonical",    "side", "price",  "stop",
-                                        "risk",    "margin_share", "cap",  "volume", NULL};
-    struct ledger *l = ledger_of(L);
-    luaL_checktype(L, 1, LUA_TTABLE);
-    lua_settop(L, 1);
-    domain_only(L, 1, "size", names);
-    const char *id = domain_string(L, 1, "size", "account");
-    const char *canonical = domain_string(L, 1, "size", "canonical");
-    int index = ledger_account(l, id);
-    struct err e = {0};
-    if (index < 0) {
-        (void)err_set(&e, ERR_NOTFOUND, "unknown account \"%s\"", id);
-        return fail(L, &e);
-    }
-    const char *venue = ledger_account_at(l, index)->broker;
-    int i = ledger_instrument_canonical(l, venue, canonical);
-    if (i < 0) {
-        (void)err_set(&e, ERR_NOTFOUND, "%s has no instrument \"%s\"", venue, canonical);
-        return fail(L, &e);
-    }
-    struct sizing_input in = {.instrument = ledger_instrument_at(l, i)};
-    in.side = domain_side(L, 1, "size", "side");
-    in.risk = domain_number(L, 1, "size", "risk", 0);
-    in.margin_share = domain_number(L, 1, "size", "margin_share", 1.0);
-    (void)domain_field_decimal(L, 1, "size", "cap", &in.volume_cap);
-    (void)domain_field_decimal(L, 1, "size", "volume", &in.volume);
-    struct sizing_result result = {0};
-    bool exact = false;
-    if (size_prices(L, &in, &e) != 0 || size_money(l, index, &in, &exact, &e) != 0 ||
-        sizing_volume(&in, &result, &e) != 0)
-        return fail(L, &e);
-    return push_size(L, &result, exact);
-}
-
 int luaopen_perigee_ledger(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"accounts", accounts},
@@ -556,7 +467,8 @@ int luaopen_perigee_ledger(lua_State *L)
                                          {"exposure_count", exposure_count},
                                          {"standing", standing},
                                          {"last_ids", last_ids},
-                                         {"size", size},
+                                         {"size", ledger_size},
+                                         {"cost", ledger_cost},
                                          {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;

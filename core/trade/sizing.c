@@ -151,3 +151,17 @@ int sizing_volume(const struct sizing_input *in, struct sizing_result *out, stru
     out->volume = volume;
     return 0;
 }
+
+int sizing_cost(const struct sizing_input *in, decimal *loss, decimal *margin, struct err *e)
+{
+    int rc = check(in, e);
+    if (rc != 0)
+        return rc;
+    int64_t distance = in->side == SIDE_BUY ? in->price - in->stop : in->stop - in->price;
+    if (unit_costs(in, distance > 0 ? distance : 0, loss, margin) != 0 ||
+        decimal_mul(in->volume, *loss, DECIMAL_UP, loss) != 0 ||
+        decimal_mul(in->volume, *margin, DECIMAL_UP, margin) != 0)
+        return err_set(e, ERR_OVERFLOW, "sizing %s: the costs of the volume are out of range",
+                       in->instrument->symbol);
+    return 0;
+}

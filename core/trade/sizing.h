@@ -38,4 +38,9 @@ struct sizing_result {
 /* 0, or ERR_INPUT for arguments out of range (message names it), ERR_OVERFLOW. */
 int sizing_volume(const struct sizing_input *in, struct sizing_result *out, struct err *e);
 
+/* What in->volume lots lose between price and stop (only the commissions when the stop is on the
+ * winning side), and what they bind; account currency. Nothing is refused. 0, ERR_INPUT or
+ * ERR_OVERFLOW. */
+int sizing_cost(const struct sizing_input *in, decimal *loss, decimal *margin, struct err *e);
+
 #endif

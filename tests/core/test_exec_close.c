@@ -516,6 +516,8 @@ static void edits(void **state)
     unsigned done = w->done;
     assert_int_equal(exec_edit(w->exec, 0, "W2", 1, 1, edited, w, &e), ERR_NOTFOUND);
     assert_int_equal(exec_edit(w->exec, 0, "W1", -1, 1, edited, w, &e), ERR_INPUT);
+    assert_int_equal(exec_edit(w->exec, 0, "W1", 0, 525000, edited, w, &e), ERR_INPUT);
+    assert_non_null(strstr(e.message, "cannot take the stop loss"));
     assert_int_equal(exec_edit(w->exec, 0, "W1", 495000, 525000, edited, w, &e), 0);
     assert_int_equal(exec_edit(w->exec, 0, "W1", 495000, 525000, edited, w, &e), ERR_STATE);
     assert_int_equal(w->calls[1].order.stop, 495000);

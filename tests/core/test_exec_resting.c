@@ -33,13 +33,14 @@ static void triggered_under_its_id(void **state)
 static void triggered_under_another_id(void **state)
 {
     struct world *w = *state;
+    struct err e;
     struct seen_order row;
     uint64_t order = rests(w, "P1", &row);
     struct seen_position p = w_row(w, "W9", order); /* by its tag */
     w_list(w, 0, w_now(w), &p, 1);
     assert_int_equal(pos(w, "W9")->order, order);
     w_said(w, pending_gone, "\"position\":\"W9\"");
-    /* A second one, filled with other stops: by its shape, once it is missed. */
+    /* A second one, filled with other stops: once it is missed the operator is asked. */
     w_pass(w, 1);
     order = rests(w, "P2", &row);
     struct seen_position rows[2] = {p, w_row(w, "W10", order)};
@@ -51,6 +52,13 @@ static void triggered_under_another_id(void **state)
     w_orders(w, 0, w_now(w), NULL, 0);
     assert_true(w_needs(w, 0) & NEED_POSITIONS);
     w_list(w, 0, w_now(w), rows, 2);
+    assert_null(pos(w, "W10"));
+    w_pass(w, 1);
+    round_of(w, NULL, 0, rows, 2, NULL, 0);
+    assert_null(pos(w, "W10"));
+    w_said(w, order_ambiguous, "W10");
+    assert_int_equal(exec_assign(w->exec, order, "W10", &e), 0);
+    round_of(w, NULL, 0, rows, 2, NULL, 0);
     assert_int_equal(pos(w, "W10")->order, order);
     w_fini(w);
 }

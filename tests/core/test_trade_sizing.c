@@ -322,10 +322,34 @@ static void test_wanted_volume(void **state)
     assert_int_equal(sizing_volume(&in, &r, &e), ERR_INPUT);
 }
 
+static void test_cost(void **state)
+{
+    (void)state;
+    struct err e;
+    decimal loss, margin;
+    struct instrument btc = make("BTCUSD", 1, "1");
+    btc.commission = dec("0.5");
+    struct sizing_input in = input(&btc);
+    in.volume = dec("0.8");
+    in.free_margin = dec("0"); /* nothing is refused */
+    assert_int_equal(sizing_cost(&in, &loss, &margin, &e), 0);
+    assert_int_equal(loss.v, dec("100.8").v);
+    assert_int_equal(margin.v, dec("400").v);
+    in.side = SIDE_SELL; /* the stop is on the winning side */
+    assert_int_equal(sizing_cost(&in, &loss, &margin, &e), 0);
+    assert_int_equal(loss.v, dec("0.8").v);
+    in.leverage = 0;
+    assert_int_equal(sizing_cost(&in, &loss, &margin, &e), ERR_INPUT);
+    in.leverage = 100;
+    in.volume.v = INT64_MAX;
+    assert_int_equal(sizing_cost(&in, &loss, &margin, &e), ERR_OVERFLOW);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_by_hand),   cmocka_unit_test(test_wanted_volume),
+        cmocka_unit_test(test_by_hand),
+        cmocka_unit_test(test_cost),   cmocka_unit_test(test_wanted_volume),
         cmocka_unit_test(test_caps),      cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_bad_input), cmocka_unit_test(test_against_reference),
     };

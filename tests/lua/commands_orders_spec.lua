@@ -33,7 +33,9 @@ describe("commands about pending orders", function()
         end
         return out
       end },
-      ["perigee.precheck"] = { order = function() if rule then return rule, "why" end end },
+      ["perigee.orchestrate.edits"] = { pending = function(_, _, limits)
+        if rule and limits == "limits" then return rule .. ": why" end
+      end },
     })
     context = { who = "x", state = { fleet = { running = true, owner = function(_, id) return id ~= "9" end } } }
   end)

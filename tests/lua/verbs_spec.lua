@@ -46,8 +46,11 @@ describe("on all accounts", function()
         forgotten[#forgotten + 1] = { upto, symbol or "all", accounts and next(accounts) or "all" }
       end },
       ["perigee.orchestrate.retry"] = { forget = function() forgotten[#forgotten + 1] = "drop" end },
-      ["perigee.precheck"] = { order = function() end },
-      ["perigee.signals"] = { take = function(_, signal, options)
+      ["perigee.orchestrate.edits"] = { level = require("perigee.orchestrate.edits").level,
+        position = function(p, stop)
+          if p.side == "SELL" and stop == "95" then return "it is on the wrong side" end
+        end },
+      ["perigee.signals"] = { limits = function() return {} end, take = function(_, signal, options)
         taken[#taken + 1] = { signal.symbol, options }
         local legs = {}
         for i, account in ipairs(options.accounts) do

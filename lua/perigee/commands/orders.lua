@@ -1,10 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- Commands about pending orders, and the operator's word on an order that cannot be told apart.
 
+local edits = require "perigee.orchestrate.edits"
 local exec = require "perigee.exec"
 local ledger = require "perigee.ledger"
 local orchestrate = require "perigee.orchestrate"
-local precheck = require "perigee.precheck"
 local signals = require "perigee.signals"
 
 ---@type table<string, perigee.Command>
@@ -42,12 +42,6 @@ orders.pendings = { args = { { "account", "id", optional = true } }, run = funct
   end
   return ledger.pendings(a.account)
 end }
-
--- What the broker would refuse for sure is not sent: the rule and why, or nil.
-local function wrong(account, order, more)
-  local rule, why = precheck.order(ledger.account(account).broker, order, more)
-  return rule and ("%s: %s"):format(rule, why)
-end
 
 -- The outcome of a write; UNKNOWN is told as such: it is settled by the broker's lists.
 local function outcome(state, text)
@@ -92,8 +86,7 @@ change("pending_edit", {
   local function level(value) return value and (type(value) == "string" and value or "0") or nil end
   local to = { volume = a.quantity or p.volume, price = a.price or p.price, stop = level(a.stop_loss) or p.stop,
     target = level(a.take_profit) or p.target }
-  local refused = wrong(a.account, { op = "pending_edit", symbol = p.canonical, side = p.side, type = p.type,
-    volume = to.volume, price = to.price, stop = to.stop, target = to.target }, { now_price = p.price })
+  local refused = edits.pending(p, to, signals.limits())
   if refused then return fail("refused", refused) end
   local state, reason = exec.pending_edit(a.account, a.order, to)
   if not state and reason.code == "limit" then return fail("refused", reason.message) end

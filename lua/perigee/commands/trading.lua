@@ -3,6 +3,7 @@
 
 local clock = require "perigee.clock"
 local decimal = require "perigee.decimal"
+local edits = require "perigee.orchestrate.edits"
 local event = require "perigee.event"
 local exec = require "perigee.exec"
 local json = require "perigee.json"
@@ -187,7 +188,7 @@ change("edit", {
   if a.stop == nil and a.target == nil then return fail("input", "edit: stop or target is needed") end
   local p, err = find(c.state, a)
   if not p then return nil, err end
-  local wrong = verbs.wrong_levels(p, a.stop, a.target)
+  local wrong = edits.position(p, a.stop, a.target, signals.limits())
   if wrong then return fail("refused", wrong) end
   local outcome, reason = verbs.edit(c.state, p, a.stop, a.target)
   if not outcome then return nil, reason end

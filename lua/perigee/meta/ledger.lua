@@ -123,6 +123,10 @@ function ledger.standing(account) end
 ---@param ask perigee.SizeAsk
 ---@return { volume: string, risk_money: string, margin: string, rule: string|nil }|nil, perigee.Err|nil
 function ledger.size(ask) end
+---What lots lose at a stop (of a stop on the winning side: the commissions) and what they bind; account currency.
+---@param ask { account: string, canonical: string, side: "BUY"|"SELL", price: any, stop: any, volume: any }
+---@return number|nil loss, number|perigee.Err margin
+function ledger.cost(ask) end
 ---@return { order: integer, batch: integer, signal: integer }
 function ledger.last_ids() end
 

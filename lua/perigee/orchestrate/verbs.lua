@@ -3,6 +3,7 @@
 -- some, all positions closed or edited. Each yields until there is something to tell.
 
 local decimal = require "perigee.decimal"
+local edits = require "perigee.orchestrate.edits"
 local exec = require "perigee.exec"
 local exits = require "perigee.exits"
 local json = require "perigee.json"
@@ -10,7 +11,6 @@ local ledger = require "perigee.ledger"
 local log = require "perigee.log"
 local manual = require "perigee.manual"
 local overtaken = require "perigee.orchestrate.overtaken"
-local precheck = require "perigee.precheck"
 local report = require "perigee.orchestrate.report"
 local retry = require "perigee.orchestrate.retry"
 local signals = require "perigee.signals"
@@ -233,19 +233,6 @@ function verbs.close_all(state, symbol, accounts, reason)
   return { positions = positions, orders = orders }, lost
 end
 
--- A level that is on the wrong side of the mark would close the position at once.
-local function wrong_side(p, name, level, above)
-  if level == nil or level == json.null or not p.mark then return nil end
-  local difference = (decimal.new(level) - decimal.new(p.mark)):sign()
-  if difference == (above and 1 or -1) then return nil end
-  return ("%s %s is on the wrong side of the price %s"):format(name, level, p.mark)
-end
-
-local function level(given, now)
-  if given == json.null then return nil end
-  return given or now
-end
-
 --- Wants all pending orders of ours cancelled, those whose creation is on its way, too: should one of these be
 --- triggered before it is seen, what it becomes is closed. Does not wait.
 ---@param state table
@@ -274,21 +261,6 @@ function verbs.cancel_all(state, symbol, accounts, reason)
   return { orders = list, entries = made }, lost
 end
 
---- What keeps new levels from a position.
----@param p perigee.Position
----@param stop any    nil: as it is; json.null: none
----@param target any
----@return string|nil why
-function verbs.wrong_levels(p, stop, target)
-  local long = p.side == "BUY"
-  local wrong = wrong_side(p, "stop", stop, not long) or wrong_side(p, "target", target, long)
-  if wrong then return wrong end
-  local rule, why = precheck.order(ledger.account(p.account).broker, { op = "edit", symbol = p.canonical,
-    side = p.side, stop = level(stop, p.stop), target = level(target, p.target) },
-    { now_stop = p.stop, now_target = p.target })
-  return rule and ("%s: %s"):format(rule, why) or nil
-end
-
 -- Reads the positions of an account now: whoever edits again sees the new levels.
 local function reread(fleet, account)
   local m = fleet.members[account]
@@ -309,7 +281,7 @@ function verbs.edit(state, p, stop, target)
   if unread[key] then return fail("state", ("an edit of position %s is not over yet"):format(p.id)) end
   unread[key] = true
   local whole, outcome, reason = pcall(function()
-    local state_now, why = exec.edit(p.account, p.id, level(stop, p.stop), level(target, p.target))
+    local state_now, why = exec.edit(p.account, p.id, edits.level(stop, p.stop), edits.level(target, p.target))
     if state_now then reread(state.fleet, p.account) end
     return state_now, why
   end)
@@ -328,11 +300,11 @@ end
 ---@param options { accounts: string[]|nil, side: "BUY"|"SELL"|nil }
 ---@return table[] results  account, id, status, reason
 function verbs.edit_all(state, symbol, stop, target, options)
-  local jobs, edited, rows = {}, {}, json.array {}
+  local jobs, edited, rows, limits = {}, {}, json.array {}, signals.limits()
   for _, p in ipairs(verbs.positions(state.fleet, symbol, options.accounts)) do
     if not options.side or p.side == options.side then
       local row = { account = p.account, id = p.id, status = "refused",
-        reason = verbs.wrong_levels(p, stop, target) or json.null }
+        reason = edits.position(p, stop, target, limits) or json.null }
       rows[#rows + 1] = row
       if row.reason == json.null then
         edited[#edited + 1] = row

@@ -88,6 +88,38 @@ function risk.check(leg, account, limits)
   return true
 end
 
+---@class perigee.RiskCost
+---@field stop string|nil  nil or "0": none
+---@field loss number      at the stop, account currency; says nothing without one
+---@field margin number    bound, account currency
+
+--- The first rule that a change of something open or resting breaks. What makes it safer always passes, whatever the
+--- limits say by now; what makes it riskier must stay inside them.
+---@param now perigee.RiskCost
+---@param to perigee.RiskCost
+---@param account { equity: number, free_margin: number|nil }
+---@param limits perigee.RiskLimits
+---@return boolean passes, string|nil rule, string|nil reason
+function risk.change(now, to, account, limits)
+  local had, has = (tonumber(now.stop) or 0) > 0, (tonumber(to.stop) or 0) > 0
+  if had and not has then return false, "no_stop", "a stop loss at the broker is moved, not taken off" end
+  local safer = not had or to.loss <= now.loss
+  local most = math.min(limits.per_trade, risk.CEILING) * account.equity
+  local within = to.loss <= most * (1 + 1e-9) -- false for NaN, too
+  if not safer and not within then
+    return false, "risk_per_trade", ("%.2f at risk is more than %.2f"):format(to.loss, most)
+  end
+  local more = to.margin - now.margin
+  if more > 0 then
+    if not account.free_margin then return false, "margin", "the margin is not known" end
+    if more > account.free_margin then
+      return false, "margin", ("%.2f more of margin is more than the %.2f that are free"):format(more,
+        account.free_margin)
+    end
+  end
+  return true
+end
+
 --- Whether a signal may be traded at all, before any account is looked at.
 ---@param signal { price: number|nil, stop: number|nil, target: number|nil }
 ---@param age_ms integer     market ms since the strategy spoke

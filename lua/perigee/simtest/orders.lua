@@ -56,9 +56,14 @@ function give.execute(run, a)
   local bid, ask = quote(run)
   local long = a.direction == "LONG"
   local price, side = long and ask or bid, long and 1 or -1
-  command("execute_all", { symbol = "BTCUSD", side = a.direction, quantity = ("%.2f"):format(a.volume * STEP),
-    stop_loss = level(price, -side * a.stop), take_profit = level(price, side * a.target) })
+  local asked = { symbol = "BTCUSD", side = a.direction, quantity = ("%.2f"):format(a.volume * STEP),
+    stop_loss = level(price, -side * a.stop), take_profit = level(price, side * a.target) }
+  run.asked = run.asked or {}
+  run.asked[a] = asked
+  command("execute_all", asked)
 end
+
+function give.again(run, a) command("execute_all", run.asked[a.of]) end
 
 function give.close(run, a)
   local p = choose(run, a.which, true)

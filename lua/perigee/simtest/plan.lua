@@ -65,6 +65,19 @@ local function entry(r, kind)
     holding_s = chance(r, 0.4) and r:range(10, 120) or 600, volume = r:range(1, 5) }
 end
 
+-- An operator in doubt gives the same order again, with the same levels to the last digit: what came of the second one
+-- must not be taken for what came of the first.
+local function repeated(seed, list, last_ms)
+  local r = rng.new(seed, "again")
+  for i = 1, #list do
+    local first = list[i]
+    if first.kind == "execute" and chance(r, 0.5) then
+      list[#list + 1] = { kind = "again", direction = first.direction, of = first, which = first.which,
+        at_ms = math.min(first.at_ms + r:range(300, 4000), last_ms) }
+    end
+  end
+end
+
 -- Each signal, and around it what operators and customers do. `which` chooses a position when its time has come.
 local function actions(seed, first_ms, last_ms, options)
   local r, list = rng.new(seed, "actions"), {}
@@ -76,6 +89,7 @@ local function actions(seed, first_ms, last_ms, options)
     add(chance(r, 0.12) and { kind = "strategy_close" } or entry(r, pick(r, { "strategy", "strategy", "operator",
       "execute" })))
   end
+  repeated(seed, list, last_ms)
   local some = math.max(options.signals // 4, 1)
   for _ = 1, r:range(0, some) do add { kind = "close", volume = chance(r, 0.4) and r:uniform() or nil } end
   for _ = 1, r:range(0, some) do add { kind = "edit", stop = r:range(20, 90) / 100, target = r:range(20, 90) / 100 } end
