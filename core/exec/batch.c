@@ -166,25 +166,35 @@ int64_t batch_us(const struct batch *b)
     return (exec_now(b->x) - b->begun_ns) / 1000;
 }
 
-/* The journal failed: not a byte leaves. What was written of the intents is UNKNOWN to the next
- * start, which will find nothing at the broker. */
-static void abort_legs(struct batch *b)
+/* Something went wrong before the first byte: not one leaves. With a journal that works each intent
+ * gets its end; with a broken one what was written of them is UNKNOWN to the next start, which will
+ * find nothing at the broker. */
+static void abort_legs(struct batch *b, const struct err *why)
 {
+    struct exec *x = b->x;
+    bool broken = stream_broken(x->c.stream) != NULL;
     for (size_t k = 0; k < b->count; k++) {
         struct leg *l = &b->legs[k];
-        struct acct *a = exec_acct(b->x, l->spec.account);
+        struct acct *a = exec_acct(x, l->spec.account);
         if (l->refused)
             continue;
-        if (a != NULL && l->order != 0)
-            exec_orun_remove(a, l->order);
-        if (l->order != 0 && b->x->c.venue_ops->prepare != NULL) /* forgets what was prepared */
-            (void)b->x->c.venue_ops->withdraw(b->x->c.venue, l->spec.account, &b->calls[k].v);
+        if (l->order != 0 && !broken) {
+            call_forget(&b->calls[k], "aborted");
+        } else if (l->order != 0) {
+            if (a != NULL)
+                exec_orun_remove(a, l->order);
+            if (x->c.venue_ops->prepare != NULL) /* forgets what was prepared */
+                (void)x->c.venue_ops->withdraw(x->c.venue, l->spec.account, &b->calls[k].v);
+        }
         l->state = ORDER_NOT_SENT;
         snprintf(l->rule, sizeof l->rule, "journal");
-        snprintf(l->reason, sizeof l->reason, "the journal could not be written");
+        snprintf(l->reason, sizeof l->reason, "%.*s", (int)sizeof l->reason - 1,
+                 broken ? "the journal could not be written" : why->message);
     }
     b->left = 0;
     b->quorums = 0;
+    if (!broken)
+        parts_check(x);
 }
 
 /* Hands the legs to the venue. One that cannot be queued may decide its part, and the others of the
@@ -229,12 +239,13 @@ int batch_submit(struct batch *b, void (*done)(void *arg, struct batch *b), void
         rc = stream_commit(x->c.stream, e);
     if (rc != 0) {
         exec_stop_entries(x, true);
-        abort_legs(b);
+        abort_legs(b, e);
         return rc;
     }
     send_legs(b);
-    if (b->settle == SETTLE_DEADLINE || b->quorums > 0)
-        (void)timer_start_io(&b->timer, b->deadline_ms);
+    if ((b->settle == SETTLE_DEADLINE || b->quorums > 0) &&
+        timer_start_io(&b->timer, b->deadline_ms) != 0)
+        b->late = true; /* without a clock its deadline is now */
     parts_check(x); /* those that were refused whole */
     batch_settled(b);
     return 0;

@@ -29,18 +29,19 @@ int call_intent(struct call *c, const char *plan, struct err *e)
 {
     struct exec *x = c->x;
     c->intent_ns = exec_now(x);
-    int rc = emit_intent(x, &c->order, plan, e);
-    if (rc != 0)
-        return rc;
-    c->order.intent_ms = ledger_order(x->c.ledger, c->order.id)->intent_ms;
-    if (!order_enters(c->order.op))
-        return 0;
-    struct acct *a = exec_acct(x, c->order.account);
+    /* Its record comes first: an intent that is told must be followed. */
+    struct acct *a = order_enters(c->order.op) ? exec_acct(x, c->order.account) : NULL;
     struct orun *r = a != NULL ? exec_orun_add(a, c->order.id) : NULL;
-    if (r == NULL)
+    if (order_enters(c->order.op) && r == NULL)
         return err_set(e, ERR_NOMEM, "exec: out of memory");
-    r->intent_ns = c->intent_ns;
-    return 0;
+    if (r != NULL)
+        r->intent_ns = c->intent_ns;
+    int rc = emit_intent(x, &c->order, plan, e);
+    if (rc == 0)
+        c->order.intent_ms = ledger_order(x->c.ledger, c->order.id)->intent_ms;
+    else if (r != NULL)
+        exec_orun_remove(a, c->order.id);
+    return rc;
 }
 
 static void link_call(struct call *c)

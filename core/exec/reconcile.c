@@ -224,6 +224,12 @@ static int known_orders(struct acct *a, int64_t begun_ns, struct err *e)
     for (size_t k = 0; rc == 0 && k < x->row_count; k++) {
         struct row *r = &x->rows[k];
         struct drun *d = exec_drun(a, r->id);
+        const struct pending *p = ledger_pending(x->c.ledger, a->index, r->id);
+        if (d == NULL && p != NULL) {
+            d = exec_drun_add(a, p, 0);
+            if (d != NULL)
+                d->round = x->round;
+        }
         if (d == NULL)
             continue;
         r->known = true;

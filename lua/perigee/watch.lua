@@ -104,6 +104,14 @@ function watch.first(session, account)
   return nil, err
 end
 
+--- Reads all lists of an account now, in their order. Yields.
+---@return true|nil, table|nil err  of the first one that could not be read
+function watch.all(session, account)
+  local _, err = serve(session, account, { orders = true, positions = true, balance = true })
+  if err then return nil, err end
+  return true
+end
+
 -- A session that holds back sends nothing, and may be free again at any moment: it is asked again soon.
 local holds_back = { session = true, refused = true, taken_over = true, edge_block = true }
 

@@ -244,9 +244,7 @@ change("sync", { { "accounts", "ids", optional = true } }, function(a, c)
     jobs[i] = function()
       local m = fleet.members[id]
       if not m then return nil, { message = "it is not logged in" } end
-      local ok, err = watch.positions(m.session, m.account)
-      if ok then ok, err = watch.balance(m.session, m.account) end
-      return ok, err
+      return watch.all(m.session, m.account)
     end
   end
   for i, done in ipairs(task.all(jobs, AT_ONCE) or {}) do
