@@ -29,15 +29,23 @@ struct keyed {
     struct keyed *next; /* an older one */
     int64_t wall_us;    /* of its beginning */
     char digest[72];
-    char *answer; /* JSON, owned; NULL: it has not ended */
+    size_t n;     /* bytes of answer */
+    char *answer; /* JSON, owned; NULL: it has not ended, or see let_go */
+    bool let_go;  /* it has ended, and its answer is not kept any more */
     char key[];   /* NUL-terminated */
 };
 
 #define KEYS_KEPT_US (INT64_C(24) * 3600 * 1000000)
 
+/* What a key says whose answer is not kept: it must not be taken for one that was never used. */
+static const char let_go_answer[] =
+    "{\"ok\":false,\"code\":\"state\",\"error\":\"it was done before; its answer is not kept any "
+    "more\"}";
+
 struct memory {
     struct value *values;
     struct keyed *keys;                    /* newest first */
+    size_t answer_bytes;                   /* of them all */
     struct spoken signals[MEMORY_SIGNALS]; /* a ring */
     size_t count;                          /* signals ever seen */
 };
@@ -52,11 +60,12 @@ struct memory *memory_new(struct err *e)
     return m;
 }
 
-static void drop_keys(struct keyed **from)
+static void drop_keys(struct memory *m, struct keyed **from)
 {
     while (*from) {
         struct keyed *k = *from;
         *from = k->next;
+        m->answer_bytes -= k->n;
         free(k->answer);
         free(k);
     }
@@ -72,7 +81,7 @@ void memory_free(struct memory *m)
         free(v->text);
         free(v);
     }
-    drop_keys(&m->keys);
+    drop_keys(m, &m->keys);
     for (size_t i = 0; i < MEMORY_SIGNALS; i++) {
         str_fini(&m->signals[i].signal);
         str_fini(&m->signals[i].outcome);
@@ -131,7 +140,7 @@ static int keep_begun(struct memory *m, const struct event *ev)
     struct keyed **at = &m->keys;
     while (*at && ev->wall_us - (*at)->wall_us <= KEYS_KEPT_US)
         at = &(*at)->next;
-    drop_keys(at);
+    drop_keys(m, at);
     struct keyed *k = calloc(1, sizeof *k + n + 1);
     if (!k)
         return ERR_NOMEM;
@@ -141,6 +150,22 @@ static int keep_begun(struct memory *m, const struct event *ev)
     k->next = m->keys;
     m->keys = k;
     return 0;
+}
+
+/* Lets go of the oldest answers until the others fit. */
+static void bound_answers(struct memory *m)
+{
+    while (m->answer_bytes > MEMORY_ANSWERS) {
+        struct keyed *oldest = NULL;
+        for (struct keyed *k = m->keys; k; k = k->next)
+            if (k->answer)
+                oldest = k;
+        m->answer_bytes -= oldest->n;
+        free(oldest->answer);
+        oldest->answer = NULL;
+        oldest->n = 0;
+        oldest->let_go = true;
+    }
 }
 
 static int keep_answer(struct memory *m, const struct event *ev)
@@ -157,7 +182,11 @@ static int keep_answer(struct memory *m, const struct event *ev)
     memcpy(copy, text, size);
     copy[size] = '\0';
     free(k->answer);
+    m->answer_bytes += size - k->n;
     k->answer = copy;
+    k->n = size;
+    k->let_go = false;
+    bound_answers(m);
     return 0;
 }
 
@@ -251,8 +280,8 @@ static int memory_key_of(lua_State *L)
     lua_setfield(L, -2, "digest");
     lua_pushinteger(L, k->wall_us / 1000);
     lua_setfield(L, -2, "wall_ms");
-    if (k->answer) {
-        lua_pushstring(L, k->answer);
+    if (k->answer || k->let_go) {
+        lua_pushstring(L, k->answer ? k->answer : let_go_answer);
         lua_setfield(L, -2, "answer");
     }
     return 1;

@@ -8,7 +8,8 @@
  * Lua reads it by the module perigee.memory:
  *
  *   memory.get(name) -> JSON text | nil
- *   memory.key(key) -> {digest =, wall_ms =, answer = JSON text | nil: it did not end} | nil
+ *   memory.key(key) -> {digest =, wall_ms =, answer = JSON text | nil: it did not end} | nil; an
+ *     answer that had to go for newer ones is a refusal that says so
  *   memory.signals() -> array of {signal = frame, outcome = frame | nil}, newest first
  */
 #ifndef PERIGEE_ENGINE_MEMORY_H
@@ -18,7 +19,8 @@
 #include "base/event.h"
 #include "script/host.h"
 
-#define MEMORY_SIGNALS 20 /* signals that are kept */
+#define MEMORY_SIGNALS 20          /* signals that are kept */
+#define MEMORY_ANSWERS (16u << 20) /* bytes of answers that are kept; the oldest ones go first */
 
 struct memory;
 

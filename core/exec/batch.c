@@ -246,7 +246,7 @@ int batch_submit(struct batch *b, void (*done)(void *arg, struct batch *b), void
     if ((b->settle == SETTLE_DEADLINE || b->quorums > 0) &&
         timer_start_io(&b->timer, b->deadline_ms) != 0)
         b->late = true; /* without a clock its deadline is now */
-    parts_check(x); /* those that were refused whole */
+    parts_check(x);     /* those that were refused whole */
     batch_settled(b);
     return 0;
 }

@@ -170,7 +170,8 @@ struct exec_cursor {
 /* Entries that were proven ABSENT and are looked for still, because a broker may execute late; of
  * each account the newest ones. Start with {0}; NULL: no more. Nothing may be changed meanwhile. */
 const struct order *exec_absent_next(const struct exec *x, struct exec_cursor *cursor);
-/* Replaces stop and target (points; 0 clears; the stop of ours only with allow_naked). done (may be NULL) gets the order's final state. */
+/* Replaces stop and target (points; 0 clears; the stop of ours only with allow_naked). done (may be
+ * NULL) gets the order's final state. */
 int exec_edit(struct exec *x, int account, const char *position, int64_t stop, int64_t target,
               void (*done)(void *arg, enum order_state state, const char *reason), void *arg,
               struct err *e);

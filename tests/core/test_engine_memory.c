@@ -168,10 +168,38 @@ static void test_newest_signals(void **state)
            "end\n");
 }
 
+static void test_answers_have_a_bound(void **state)
+{
+    struct world *w = *state;
+    size_t n = 1 << 20; /* the most that a field holds */
+    char *big = malloc(n + 1), key[8];
+    memset(big, ' ', n);
+    big[n] = '\0';
+    big[0] = '1';
+    begun(w, "small", "d", 1000000);
+    ended(w, "small", "{}");
+    for (unsigned k = 0; k < MEMORY_ANSWERS / n + 1; k++) { /* one more than fit */
+        snprintf(key, sizeof key, "k%u", k);
+        begun(w, key, "d", 1000001 + k);
+        ended(w, key, big);
+    }
+    free(big);
+    lua(w, "local key = require 'perigee.memory'.key\n"
+           "for _, gone in ipairs { 'small', 'k0' } do\n"
+           "  assert(key(gone).digest == 'd' and key(gone).answer:find('not kept any more', 1, "
+           "true))\n"
+           "end\n"
+           "assert(key 'k1'.answer:sub(1, 1) == '1' and key 'k16'.answer:sub(1, 1) == '1')\n");
+    begun(w, "k0", "d", 1000000 + INT64_C(26) * 3600 * 1000000); /* and all of them go */
+    ended(w, "k0", "{}");
+    lua(w, "local key = require 'perigee.memory'.key\n"
+           "assert(key 'k0'.answer == '{}' and not key 'k16' and not key 'small')\n");
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {T(test_newest_value), T(test_newest_signals),
-                                       T(test_keys_of_a_day)};
+                                       T(test_keys_of_a_day), T(test_answers_have_a_bound)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

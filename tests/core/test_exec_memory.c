@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Out of memory: each allocation of a fan-out and of the lists after it fails in turn, once. Nothing
- * is forgotten by it: no order is left without an end, what the broker has is known in the end, and
- * the next order goes out.
+ * Out of memory: each allocation of a fan-out and of the lists after it fails in turn, once.
+ * Nothing is forgotten by it: no order is left without an end, what the broker has is known in the
+ * end, and the next order goes out.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -102,7 +102,8 @@ static struct batch *fan_out(struct world *w, enum on_failure policy)
 {
     struct err e;
     struct batch *b = batch_new(w->exec, 7, SETTLE_ALL, 0, &e);
-    if (b != NULL && policy != FAIL_BEST_EFFORT && batch_policy(b, NULL, policy, policy == FAIL_QUORUM ? 2 : 0, &e) != 0) {
+    if (b != NULL && policy != FAIL_BEST_EFFORT &&
+        batch_policy(b, NULL, policy, policy == FAIL_QUORUM ? 2 : 0, &e) != 0) {
         batch_free(b);
         return NULL;
     }

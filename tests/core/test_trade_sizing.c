@@ -348,10 +348,10 @@ static void test_cost(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_by_hand),
-        cmocka_unit_test(test_cost),   cmocka_unit_test(test_wanted_volume),
-        cmocka_unit_test(test_caps),      cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_bad_input), cmocka_unit_test(test_against_reference),
+        cmocka_unit_test(test_by_hand),           cmocka_unit_test(test_cost),
+        cmocka_unit_test(test_wanted_volume),     cmocka_unit_test(test_caps),
+        cmocka_unit_test(test_refusals),          cmocka_unit_test(test_bad_input),
+        cmocka_unit_test(test_against_reference),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,9 +39,10 @@ local function must(name, args)
   return reply.result
 end
 
-local function refused(what, code, name, args)
+local function refused(what, code, name, args, word)
   local reply, text = ask(name, args)
-  ok(what, reply.ok == false and reply.code == code and type(reply.error) == "string" and reply.result == nil, text)
+  ok(what, reply.ok == false and reply.code == code and type(reply.error) == "string" and reply.result == nil
+    and (not word or reply.error:find(word, 1, true) ~= nil), text)
 end
 
 -- Asks again until the answer is right.
@@ -247,7 +248,7 @@ function steps.trading()
   refusal({ take_profit = order.stop_loss }, "target_side")
   ok("a refused order closes nothing", #must("positions") == 13)
 
-  local stop, target = ("%.1f"):format(p.price * 0.9), ("%.1f"):format(p.price * 1.1)
+  local stop, target = ("%.1f"):format(p.price * 0.97), ("%.1f"):format(p.price * 1.1)
   local said = must("edit", { account = p.account, position = p.id, stop = stop, target = target })
   local theirs = broker_position(p.account, p.id)
   ok("an edit is accepted, and the broker has it", said.state == "accepted" and same(theirs.stopLoss, stop)
@@ -258,6 +259,10 @@ function steps.trading()
     and not same(theirs.takeProfit, target), json.encode(theirs))
   refused("a stop on the wrong side is refused", "refused", "edit",
     { account = p.account, position = p.id, stop = ("%.1f"):format(p.price * 1.5) })
+  for level, rule in pairs { [("%.1f"):format(p.price * 0.8)] = "risk_per_trade", [json.null] = "no_stop" } do
+    refused("a stop that passes no risk is refused by " .. rule, "refused", "edit",
+      { account = p.account, position = p.id, stop = level }, rule)
+  end
   ok("the positions have the new levels", await(function()
     for _, now in ipairs(must("positions")) do
       if now.id == p.id then return same(now.stop, stop) and now.target == json.null end
@@ -286,7 +291,7 @@ function steps.trading()
   ok("accounts are read at once", said.accounts == 2 and #said.failed == 0)
 
   ok("the engine shows both closed", await(function() return #must("positions") == 11 end))
-  local low = ("%.1f"):format(p.price * 0.8)
+  local low = ("%.1f"):format(p.price * 0.96)
   said = must("edit_all", { symbol = SYMBOL, stop = low, accounts = { positions[4].account, positions[5].account } })
   ok("the stops of some accounts are edited at once", said.edited == 2 and #said.results == 2, json.encode(said))
   theirs = broker_position(positions[4].account, positions[4].id)
@@ -401,11 +406,19 @@ function steps.sessions()
   local shown = false
   for _, p in ipairs(must("positions")) do shown = shown or p.id == held.id end
   ok("positions of a logged-out user stay shown", shown)
-  refused("and cannot be closed", "state", "close", { account = held.account, position = held.id })
+  refused("and cannot be edited", "state", "edit", { account = held.account, position = held.id, target = json.null })
+  refused("nor parted", "state", "close", { account = held.account, position = held.id, volume = "0.01" })
+  ok("closing one is remembered", must("close", { account = held.account, position = held.id }).status == "away")
+  local away = must("close_all", { accounts = { held.account } })
+  ok("so is closing all, and it says where", #away.positions > 0 and away.positions[1].status == "away",
+    json.encode(away))
   local results = must("login_all").results
   local all = #results == 10
   for _, row in ipairs(results) do all = all and row.ok end
   ok("all are logged in at once", all, json.encode(results))
+  ok("and what was to be closed is closed then", await(function()
+    return #broker(held.account, "GET", "/open-positions").positions == 0
+  end))
   results = must("refresh_all").results
   all = #results == 10
   for _, row in ipairs(results) do all = all and row.ok end

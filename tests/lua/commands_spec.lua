@@ -28,18 +28,19 @@ describe("commands that trade", function()
       ["perigee.ledger"] = { position = function() return position end,
         account = function() return { broker = "paper" } end },
       ["perigee.precheck"] = { order = function(...) if check then return check(...) end end },
-      ["perigee.manual"] = {}, ["perigee.signals"] = {},
+      ["perigee.manual"] = {}, ["perigee.signals"] = { limits = function() return {} end },
       ["perigee.watch"] = { positions = function()
         if hold then hold:wait(5000) end
         position.stop, position.target = sent[#sent].stop, sent[#sent].target
         return true
       end },
     }
-    local undo_verbs
+    local undo_edits, undo_verbs
+    parts["perigee.orchestrate.edits"], undo_edits = fake.load("perigee.orchestrate.edits", parts)
     parts["perigee.orchestrate.verbs"], undo_verbs = fake.load("perigee.orchestrate.verbs", parts)
     local undo_trading
     trading, undo_trading = fake.load("perigee.commands.trading", parts)
-    undo = function() undo_trading() undo_verbs() end
+    undo = function() undo_trading() undo_verbs() undo_edits() end
     local member = { session = {}, account = {} }
     context = { who = "x", engine = {}, state = { fleet = { running = true, members = { ["1"] = member },
       owner = function() return {} end } } }

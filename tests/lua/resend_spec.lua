@@ -12,7 +12,9 @@ describe("sending once more what is absent", function()
     orders, accepts, tried, active, slept = { [5] = { state = "UNKNOWN" } }, { true }, {}, { "1" }, nil
     overtaken = false
     resend, undo = fake.load("perigee.orchestrate.resend", {
-      ["perigee.orchestrate.overtaken"] = { is = function(s, account) return overtaken and s.id == 7 and account == "1" end },
+      ["perigee.orchestrate.overtaken"] = { is = function(s, account)
+        return overtaken and s.id == 7 and account == "1"
+      end },
       ["perigee.ledger"] = { order = function(id) return orders[id] end },
       ["perigee.log"] = { info = function() end, error = function(_, why) error(why) end },
       ["perigee.task"] = { spawn = task.spawn, sleep = function()

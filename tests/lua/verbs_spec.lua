@@ -63,8 +63,9 @@ describe("on all accounts", function()
       end },
       ["perigee.watch"] = { positions = function() return true end },
     })
-    state = { next_signal = 7, fleet = { members = { ["1"] = {}, ["2"] = {} }, active = function() return { "1", "2" } end,
-      owner = function(_, account) return tonumber(account) and { id = tonumber(account), email = "x" } or nil end } }
+    state = { next_signal = 7 }
+    state.fleet = { members = { ["1"] = {}, ["2"] = {} }, active = function() return { "1", "2" } end,
+      owner = function(_, account) return tonumber(account) and { id = tonumber(account), email = "x" } or nil end }
   end)
 
   after_each(function() undo() end)
@@ -129,7 +130,8 @@ describe("on all accounts", function()
     row(entries, { id = 8, op = "open", state = "UNKNOWN" })
     refuse.P2 = "gone"
     local said, lost = verbs.cancel_all(state, "BTCUSD")
-    assert.same({ { "order", 7, "manual" }, { "cancel", "1", "P1", "manual" }, { "cancel", "3", "P5", "manual" } }, done)
+    assert.same({ { "order", 7, "manual" }, { "cancel", "1", "P1", "manual" }, { "cancel", "3", "P5", "manual" } },
+      done)
     assert.same({ { account = "1", id = "P1", status = "cancelling" }, { account = "3", id = "P5", status = "away" } },
       { table.unpack(said.orders) })
     assert.same({ { account = "1", id = 7, status = "closing" } }, { table.unpack(said.entries) })

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What keeps new levels, prices and volumes from what is open or rests: the broker's own rules first, then risk. Only of
--- ours: what a hand has opened is the hand's to risk.
+-- What keeps new levels, prices and volumes from what is open or rests: the broker's own rules first, then risk, which
+-- looks at ours alone: what a hand has opened is the hand's to risk.
 
 local decimal = require "perigee.decimal"
 local json = require "perigee.json"
@@ -43,7 +43,8 @@ local function judge(row, to, limits)
   changed, err = cost(row, to.price, to.stop, to.volume)
   if not changed then return ("the risk cannot be told: %s"):format(err.message) end
   local equity, bound = ledger.standing(row.account)
-  local ok, rule, reason = risk.change(now, changed, { equity = equity, free_margin = bound and equity - bound }, limits)
+  local account = { equity = equity, free_margin = bound and equity - bound }
+  local ok, rule, reason = risk.change(now, changed, account, limits)
   return not ok and ("%s: %s"):format(rule, reason) or nil
 end
 
@@ -57,7 +58,8 @@ function edits.position(p, stop, target, limits)
   local long = p.side == "BUY"
   local wrong = wrong_side(p, "stop", stop, not long) or wrong_side(p, "target", target, long)
   if wrong then return wrong end
-  local to = { price = p.price, volume = p.volume, stop = edits.level(stop, p.stop), target = edits.level(target, p.target) }
+  local to = { price = p.price, volume = p.volume, stop = edits.level(stop, p.stop),
+    target = edits.level(target, p.target) }
   local rule, why = precheck.order(ledger.account(p.account).broker, { op = "edit", symbol = p.canonical, side = p.side,
     stop = to.stop, target = to.target }, { now_stop = p.stop, now_target = p.target })
   if rule then return ("%s: %s"):format(rule, why) end

@@ -153,7 +153,8 @@ return function(define, page)
   define("CloseReport", s.object {
     { "closing_count", s.integer { min = 0 } },
     { "positions", s.array(s.object { { "account_id", account_id() }, { "id", s.string() },
-      { "status", s.enum({ "closing", "away" }, { text = "away: the account is not logged in; it is closed once it is" }) } }) },
+      { "status", s.enum({ "closing", "away" },
+        { text = "away: the account is not logged in; it is closed once it is" }) } }) },
     { "entries", entries(), text = "orders on their way: what they become is closed" },
   })
   define("CancelReport", s.object {
