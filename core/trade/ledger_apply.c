@@ -353,12 +353,18 @@ int ledger_order_seen(struct ledger *l, uint64_t id, int account, const char *br
     return order_repost(l, o, was);
 }
 
+/* The id of the position is kept with its entry, whatever the broker's answer called it: when the
+ * position is closed this is what tells it from another order's. Of a pending order pending_gone
+ * does that. */
 static int position_seen(struct ledger *l, uint64_t id, int account, const char *position)
 {
     struct order *o = entry_of(l, id, account, position);
     if (o != NULL)
         o->triggered = true;
-    return ledger_order_seen(l, id, account, position);
+    int rc = ledger_order_seen(l, id, account, position);
+    if (rc == 0 && o != NULL && o->op == ORDER_OPEN)
+        snprintf(o->position, sizeof o->position, "%s", position);
+    return rc;
 }
 
 static int apply_ambiguous(struct ledger *l, const struct event *ev, struct err *e)

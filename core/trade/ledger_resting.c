@@ -182,6 +182,15 @@ static int apply_gone(struct ledger *l, const struct event *ev, struct err *e)
     int rc = take_pending(l, ev, F_pending_gone_account, F_pending_gone_pending, &p, e);
     if (rc != 0)
         return rc;
+    struct order *o = p->order != 0 ? ledger_order_mut(l, p->order) : NULL;
+    if (o != NULL && ledger_has(ev, F_pending_gone_position)) { /* what it has become */
+        char position[32] = "";
+        rc = ledger_take(ev, F_pending_gone_position, position, sizeof position, e);
+        if (rc != 0)
+            return rc;
+        if (position[0] != '\0')
+            memcpy(o->position, position, sizeof o->position);
+    }
     ledger_list_remove(&l->resting, p);
     ledger_list_remove(&ledger_account_mut(l, p->account)->resting, p);
     free(p);

@@ -414,6 +414,51 @@ static void there_is_no_rest_of_a_pending_order(void **state)
     w_fini(w);
 }
 
+/* ---- the same order twice ---- */
+
+/* The broker's answer has called the first one something else than its list, and it is closed; the
+ * second one, whose answer was lost, looks just like it. Over a restart, too, it is not taken. */
+static void a_closed_one_is_not_the_next_one(void **state)
+{
+    struct world *w = *state;
+    uint64_t first, second;
+    answer(w, near_entry(w, &first), VERDICT_ACCEPTED, "O1");
+    struct seen_position row = w_row(w, "W1", first);
+    w_list(w, 0, w_now(w), &row, 1);
+    assert_ours(w, "W1", first);
+    assert_string_equal(ledger_order(w->ledger, first)->position, "W1");
+    w_pass(w, 1000);
+    answer(w, near_entry(w, &second), VERDICT_UNKNOWN, NULL);
+    struct seen_close c = w_closed(&row, "u1", 501000, clock_market_ms(&w->clock));
+    w_list(w, 0, w_now(w), NULL, 0);
+    w_history(w, 0, w_now(w), &c, 1);
+    assert_int_equal(w_events(w, position_closed), 1);
+    assert_int_equal(w_state(w, second), ORDER_UNKNOWN);
+    int64_t then = clock_market_ms(&w->clock) + 100;
+    w_turn(w);
+    w_die(w);
+    w_live(w, then);
+    w_list(w, 0, w_now(w), NULL, 0);
+    w_history(w, 0, w_now(w), &c, 1);
+    assert_int_equal(w_state(w, second), ORDER_UNKNOWN);
+    assert_int_equal(w_events(w, position_closed), 1);
+    w_fini(w);
+}
+
+/* The same of one that rested, and became a position of another id. */
+static void a_triggered_one_is_not_the_next_one(void **state)
+{
+    struct world *w = *state;
+    struct seen_order row;
+    uint64_t order = rests(w, "P1", &row);
+    struct seen_position p = w_row(w, "W9", order);
+    w_list(w, 0, w_now(w), &p, 1);
+    assert_int_equal(pos(w, "W9")->order, order);
+    assert_null(pend(w, "P1"));
+    assert_string_equal(ledger_order(w->ledger, order)->position, "W9");
+    w_fini(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -434,6 +479,8 @@ int main(void)
         TEST(there_is_no_rest),
         TEST(the_rest_of_a_pending_order_is_open),
         TEST(there_is_no_rest_of_a_pending_order),
+        TEST(a_closed_one_is_not_the_next_one),
+        TEST(a_triggered_one_is_not_the_next_one),
 #undef TEST
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

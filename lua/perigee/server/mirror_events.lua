@@ -350,6 +350,7 @@ function on.position_opened(self, e)
     ours = e.ours == true, closing = false, currency = a.currency or self.currency }
   local o = self.orders[e.order or 0]
   if o and o.closing then want_close(p, o.close_reason) end
+  if o and o.op == "open" then o.position = e.position end -- its answer may have called it something else
   if not self.positions[key] then a.open_positions = (a.open_positions or 0) + 1 end
   self.positions[key] = p
   local out = { position_change(self, p, "opened") }
