@@ -400,11 +400,21 @@ local function observe(fresh)
   for _, name in ipairs(fresh) do state.quotes:observe(state.venue, name) end
 end
 
+-- The same for what any session can be asked. While it cannot be had, those who are not logged in yet are tried again:
+-- the only open session may be one that the broker's edge refuses.
+local function ask_anyone(fn)
+  return insist(function()
+    local result, err = fn()
+    if not result and err.code ~= "input" then state.fleet:open() end
+    return result, err
+  end)
+end
+
 -- Quotes, history, and what is open: with the instruments all that must be known before the first signal.
 local function learn(feed, symbols)
-  local ok, err = insist(function() return learn_instruments(symbols) end)
+  local ok, err = ask_anyone(function() return learn_instruments(symbols) end)
   if not ok then return nil, err end
-  ok, err = insist(function()
+  ok, err = ask_anyone(function()
     local s, account = state.fleet:pick()
     if not s then return fail("unreachable", "no session is open") end
     return quotes.read(s, account, state.watched, state.canonical)
@@ -417,7 +427,7 @@ local function learn(feed, symbols)
   end
   journal_bars(feed)
   check_basis(feed)
-  return insist(function() return state.fleet:read() end)
+  return ask_anyone(function() return state.fleet:read() end)
 end
 
 local function sweep_exits()

@@ -346,12 +346,12 @@ function Fleet:pursue(user)
   end)
 end
 
---- Logs all active users in at once. Yields.
----@return integer|nil open, table|nil err  when not one succeeded
+--- Logs all active users in at once that are not, but those whose password the broker has refused. Yields.
+---@return integer|nil open, table|nil err  when not one is logged in
 function Fleet:open()
   local jobs, waiting = {}, {}
   for _, user in ipairs(self.users) do
-    if user.active and not user.session.open then
+    if user.active and not user.session.open and not user.session.refused then
       waiting[#waiting + 1] = user
       jobs[#jobs + 1] = function() return self:login(user) end
     end
@@ -499,13 +499,14 @@ end
 
 -- ---- who can be asked, who may trade -------------------------------------------------------------
 
---- A session and an account of it that can be asked for what is the same for all. One that the edge refuses rests.
+--- A session and an account of it that can be asked for what is the same for all. One that the edge refuses rests; when
+--- its pause is over, what is asked for may be the request that tries.
 ---@return perigee.Session|nil, table|nil account
 function Fleet:pick()
-  local count = #self.users
+  local count, now = #self.users, clock.io_ms()
   for i = 0, count - 1 do
     local s = self.users[(self.turn + i) % count + 1].session
-    if s.open and not s.block.on and s.accounts[1] then return s, s.accounts[1] end
+    if s.open and not s.block:rests(now) and s.accounts[1] then return s, s.accounts[1] end
   end
 end
 

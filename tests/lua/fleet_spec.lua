@@ -11,7 +11,7 @@ describe("the fleet", function()
 
   local function session_new(options)
     local s = { user = options.profile.name .. ":" .. options.email, profile = options.profile, accounts = {},
-      open = false, wanted = options.account_ids, password = options.password, block = { on = false },
+      open = false, wanted = options.account_ids, password = options.password, block = { on = false, rests = function(b) return b.on and not b.may_try end },
       on_edge = options.on_edge, saved = options.saved, gate = options.gate }
     function s.login(_, asked)
       s.left, s.asked = false, asked
@@ -201,6 +201,17 @@ describe("the fleet", function()
     assert.equal("paper:a", f:pick().user)
     f:user(1).session.block.on = true
     assert.is_nil(f:pick())
+    f:user(1).session.block.may_try = true -- its pause is over, and a request may try
+    assert.equal("paper:a", f:pick().user)
+  end)
+
+  it("opening again logs in who is not there yet, but nobody whose password was refused", function()
+    refused.a, refused.b = "credentials", "unreachable"
+    local f = new()
+    assert.is_nil(f:open())
+    refused = {}
+    assert.equal(1, f:open())
+    assert.same({ false, true }, { f:user(1).session.open, f:user(2).session.open })
   end)
 
   it("logs a user out: no entries, no watches, and the others go on", function()

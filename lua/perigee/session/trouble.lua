@@ -54,6 +54,11 @@ function Block:ask(now)
   return true
 end
 
+--- Must everything rest now? Asks without taking the place of the request that may try.
+---@param now integer
+---@return boolean
+function Block:rests(now) return self.on and (now < self.until_ms or self.trying) end
+
 --- The request that tried got no word of the edge, nor of the broker.
 function Block:undecided() self.trying = false end
 
