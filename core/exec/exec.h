@@ -241,8 +241,12 @@ int exec_observe_currency(struct exec *x, int account, const char *currency, str
 /* What should be read of an account now; *closed_from: market ms to read the history from. */
 unsigned exec_needs(const struct exec *x, int account, int64_t *closed_from);
 /* The operator's word on an ambiguous order: `position` (a candidate's id) is it; NULL or "": none
- * of the candidates is. It takes effect with the next list. */
+ * of the candidates is. It takes effect with the next list. ERR_NOTFOUND: no such order or no such
+ * candidate; ERR_STATE: it is not ambiguous. */
 int exec_assign(struct exec *x, uint64_t order, const char *position, struct err *e);
+/* The n-th thing at the broker that an order could be, by its id there; NULL: there are no more.
+ * Valid until the next list of its account. */
+const char *exec_candidate(const struct exec *x, uint64_t order, size_t n);
 /* Absence of what an account has lost, or loses from now on, takes so long since it was lost; 0: as
  * configured. */
 int exec_absent_after(struct exec *x, int account, int64_t ms);

@@ -181,11 +181,24 @@ int puzzle_solved(struct acct *a, const struct order *o, struct err *e)
     return o->ambiguous ? emit_candidates(a, o, &none, e) : 0;
 }
 
+const char *exec_candidate(const struct exec *x, uint64_t order, size_t n)
+{
+    const struct order *o = ledger_order(x->c.ledger, order);
+    const struct acct *a =
+        o != NULL && (size_t)o->account < x->account_count ? x->accounts[o->account] : NULL;
+    for (size_t k = 0; a != NULL && o->ambiguous && k < a->claim_count; k++)
+        if (a->claims[k].order == order && !a->claims[k].denied && n-- == 0)
+            return a->claims[k].id;
+    return NULL;
+}
+
 int exec_assign(struct exec *x, uint64_t order, const char *position, struct err *e)
 {
     const struct order *o = ledger_order(x->c.ledger, order);
     struct acct *a = o != NULL ? exec_acct(x, o->account) : NULL;
-    if (a == NULL || !o->ambiguous)
+    if (a == NULL)
+        return err_set(e, ERR_NOTFOUND, "exec: there is no order %llu", (unsigned long long)order);
+    if (!o->ambiguous)
         return err_set(e, ERR_STATE, "exec: order %llu is not ambiguous",
                        (unsigned long long)order);
     bool none = position == NULL || position[0] == '\0', found = none;

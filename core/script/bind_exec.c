@@ -175,6 +175,20 @@ static int absent(lua_State *L)
     return 1;
 }
 
+/* candidates(order) -> array of ids at the broker that it could be */
+static int candidates(lua_State *L)
+{
+    const struct exec *x = exec_of(L);
+    lua_Integer order = luaL_checkinteger(L, 1);
+    lua_newtable(L);
+    const char *id;
+    for (size_t n = 0; (id = exec_candidate(x, order > 0 ? (uint64_t)order : 0, n)) != NULL; n++) {
+        lua_pushstring(L, id);
+        lua_rawseti(L, -2, (lua_Integer)n + 1);
+    }
+    return 1;
+}
+
 /* ---- needs ---- */
 
 static int push_needs(lua_State *L, struct exec *x, int account)
@@ -374,6 +388,7 @@ int luaopen_perigee_exec(lua_State *L)
                                          {"close", close_position},
                                          {"close_order", close_order},
                                          {"absent", absent},
+                                         {"candidates", candidates},
                                          {"edit", write_edit},
                                          {"pending", write_pending},
                                          {"pending_edit", write_pending_edit},

@@ -6,6 +6,7 @@ local clock = require "perigee.clock"
 local config = require "perigee.config"
 local decimal = require "perigee.decimal"
 local event = require "perigee.event"
+local exec = require "perigee.exec"
 local json = require "perigee.json"
 local ledger = require "perigee.ledger"
 local market = require "perigee.market"
@@ -112,7 +113,7 @@ function rows.order(o, user)
     stop = or_null(o.stop), target = or_null(o.target), position = or_null(o.position), state = o.state:lower(),
     reason = or_null(o.why), close_reason = or_null(o.reason), attempt = o.attempt, created_ms = o.intent_ms,
     updated_ms = o.updated_ms, type = o.type, resting = or_null(o.resting), ambiguous = o.ambiguous == true,
-    closing = o.closing == true }
+    candidates = json.array(o.ambiguous and exec.candidates(o.id) or {}), closing = o.closing == true }
 end
 
 -- ---- signals -------------------------------------------------------------------------------------

@@ -69,12 +69,15 @@ static void a_look_alike_is_the_operators(void **state)
     assert_int_equal(w_events(w, order_ambiguous), 1); /* once, not for each list */
     w_said(w, order_ambiguous, "\"candidates\":[\"W1\"]");
     assert_true(ledger_order(w->ledger, order)->ambiguous);
+    assert_string_equal(exec_candidate(w->exec, order, 0), "W1");
+    assert_null(exec_candidate(w->exec, order, 1));
+    assert_null(exec_candidate(w->exec, order + 1, 0));
     assert_null(pos(w, "W1"));
     struct batch *b = w_batch(w, 1); /* entries on this symbol wait */
     assert_string_equal(batch_leg(b, 0)->rule, "unknown");
     batch_free(b);
     assert_int_equal(exec_assign(w->exec, order, "W9", &e), ERR_NOTFOUND);
-    assert_int_equal(exec_assign(w->exec, order + 1, "W1", &e), ERR_STATE);
+    assert_int_equal(exec_assign(w->exec, order + 1, "W1", &e), ERR_NOTFOUND);
     assert_int_equal(exec_assign(w->exec, order, "W1", &e), 0);
     assert_true(w_needs(w, 0) & NEED_POSITIONS);
     w_list(w, 0, w_now(w), &row, 1);

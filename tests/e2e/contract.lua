@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Walks over every operation of the API of a running office, with good and with bad input, and checks each answer
--- against its declaration.  perigee lua tests/e2e/contract.lua ADDRESS ONE_TIME_PASSWORD
+-- against its declaration.  perigee lua tests/e2e/contract.lua ADDRESS ONE_TIME_PASSWORD DATA_FOLDER
 -- Prints a line for each check: "ok what" or "not ok what: why".
 
 local api = require "perigee.server.api"
@@ -8,6 +8,7 @@ local http = require "perigee.http"
 local json = require "perigee.json"
 local schema = require "perigee.server.schema"
 local task = require "perigee.task"
+local single_orders = dofile "tests/e2e/contract_orders.lua"
 
 local address, one_time = arg[1], arg[2]
 local base = "http://" .. address .. api.prefix
@@ -341,14 +342,18 @@ local function trading(who)
   report("a stop is edited", edited.status == "accepted" and tonumber(edited.position.stop_loss) == tonumber(higher),
     json.encode(edited))
   refused("edit_position", "invalid_parameters", { as = as, params = params, body = {}, note = "nothing to change" })
-  refused("edit_position", "broker_refused", { as = as, params = params, body = { stop_loss = target },
+  refused("edit_position", "risk_refused", { as = as, params = params, body = { stop_loss = target },
     note = "a stop above the price" })
+  refused("edit_position", "risk_refused", { as = as, params = params, body = { stop_loss = json.null },
+    note = "a stop that is taken off" })
   refused("edit_position", "not_found", { as = as, params = { account_id = "x", position_id = "y" },
     body = { stop_loss = stop }, note = "an unknown position" })
   refused("close_position", "not_found", { as = as, params = { account_id = "x", position_id = "y" },
     note = "an unknown position" })
   refused("close_position", "invalid_parameters", { as = as, params = params, body = { quantity = "99" },
     note = "more than there is" })
+  refused("close_position", "risk_refused", { as = as, params = params, body = { quantity = "0.001" },
+    note = "less than the step" })
   expect("close_position", { as = as, params = params })
   expect("send_signal", { as = as, body = { symbol = "BTCUSD", direction = "SHORT", reason = "contract" } })
   refused("close_all", "not_found", { as = as, body = { symbol = "NOPE" }, note = "an unknown symbol" })
@@ -463,6 +468,7 @@ task.run(function()
   reads(who)
   users(who)
   trading(who)
+  single_orders({ expect = expect, refused = refused, report = report, wait_until = wait_until }, who, arg[3])
   audited(who)
   operators(who)
   for _, r in ipairs(api.routes) do

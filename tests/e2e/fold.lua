@@ -139,6 +139,8 @@ function on.position_opened(m, e)
   m.positions[e.account .. " " .. e.position] = { account = e.account, id = e.position, side = e.side,
     volume = e.volume, price = e.price, stop = level(e.stop), target = level(e.target), opened_ms = e.opened,
     order = e.order, signal = e.signal, ours = e.ours, closing = false, holding_ms = e.holding_ms }
+  local o = m.orders[e.order]
+  if o and o.op == "open" then o.position = e.position end
   local a = m.accounts[e.account]
   a.open_positions = a.open_positions + (before and 0 or 1)
 end

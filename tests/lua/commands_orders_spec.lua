@@ -6,7 +6,7 @@ local fake = require "fake"
 local json = require "perigee.json"
 
 describe("commands about pending orders", function()
-  local orders, undo, asked, rule, answer, context
+  local orders, undo, asked, rule, answer, context, waits
 
   before_each(function()
     asked, rule, answer = {}, nil, { "ACCEPTED", "P9" }
@@ -23,6 +23,11 @@ describe("commands about pending orders", function()
     }
     orders, undo = fake.load("perigee.commands.orders", {
       ["perigee.orchestrate"] = { pending = note "pending" },
+      ["perigee.orchestrate.retry"] = { drop = function(account, symbol)
+        local there = account == "1" and waits[symbol] == true
+        waits[symbol] = nil
+        return there
+      end },
       ["perigee.signals"] = { limits = function() return "limits" end },
       ["perigee.exec"] = { pending_edit = note "pending_edit", cancel = note "cancel",
         assign = note "assign" },
@@ -37,7 +42,7 @@ describe("commands about pending orders", function()
         if rule and limits == "limits" then return rule .. ": why" end
       end },
     })
-    context = { who = "x", state = { fleet = { running = true, owner = function(_, id) return id ~= "9" end } } }
+    context = { who = "x", state = { fleet = { running = true, members = { ["1"] = {} }, owner = function(_, id) return id ~= "9" end } } }
   end)
 
   after_each(function() undo() end)
@@ -89,8 +94,17 @@ describe("commands about pending orders", function()
 
   it("cancel one", function()
     answer = { true }
-    assert.is_true(run("cancel", { account = "1", order = "P1" }).cancelling)
+    assert.same({ cancelling = true, status = "cancelling" }, run("cancel", { account = "1", order = "P1" }))
     assert.same({ "cancel", "1", "P1", "manual" }, asked[1])
+    context.state.fleet.members = {}
+    assert.equal("away", run("cancel", { account = "1", order = "P1" }).status)
+  end)
+
+  it("take an order out of the retry queue", function()
+    waits = { BTCUSD = true }
+    assert.is_true(run("retry_drop", { account = "1", symbol = "BTCUSD" }).dropped)
+    local _, err = run("retry_drop", { account = "1", symbol = "BTCUSD" })
+    assert.equal("not_found", err.code)
   end)
 
   it("give the operator's word on", function()

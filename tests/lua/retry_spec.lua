@@ -147,6 +147,19 @@ describe("the retry queue", function()
     end)
   end)
 
+  it("can be told to try one no more", function()
+    task.run(function()
+      active = {}
+      offer(leg(), leg { account = "2" })
+      assert.is_true(retry.drop("2", "BTCUSD"))
+      assert.is_false(retry.drop("2", "BTCUSD"))
+      assert.equal("1", retry.list()[1].account)
+      overtaken.mark(7)
+      retry.forget()
+      assert.is_true(drain())
+    end)
+  end)
+
   it("takes nothing of a signal that was overtaken while its report was on its way", function()
     task.run(function()
       active = {}

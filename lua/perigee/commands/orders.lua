@@ -5,6 +5,7 @@ local edits = require "perigee.orchestrate.edits"
 local exec = require "perigee.exec"
 local ledger = require "perigee.ledger"
 local orchestrate = require "perigee.orchestrate"
+local retry = require "perigee.orchestrate.retry"
 local signals = require "perigee.signals"
 
 ---@type table<string, perigee.Command>
@@ -100,7 +101,7 @@ change("cancel", { { "account", "id" }, { "order", "id" } }, function(a, c)
   local ok
   ok, err = exec.cancel(a.account, a.order, "manual")
   if not ok then return nil, err end
-  return { cancelling = true }
+  return { cancelling = true, status = c.state.fleet.members[a.account] and "cancelling" or "away" }
 end)
 
 -- Which of the candidates an order is that several things at the broker could be; without `position`: none of them.
@@ -111,6 +112,13 @@ change("assign", {
   local ok, err = exec.assign(a.order, a.position)
   if not ok then return nil, err end
   return { order = a.order, position = a.position }
+end)
+
+change("retry_drop", { { "account", "id" }, { "symbol", "id" } }, function(a)
+  if not retry.drop(a.account, a.symbol) then
+    return fail("not_found", ("no order for %s of account %s waits for a try"):format(a.symbol, a.account))
+  end
+  return { dropped = true }
 end)
 
 return orders

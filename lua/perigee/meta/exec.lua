@@ -125,6 +125,10 @@ function exec.close_order(order, reason) end
 ---Entries that were proven absent and are looked for still; of each account the newest ones.
 ---@return integer[] orders
 function exec.absent() end
+---What an ambiguous order could be at the broker, as far as the lists have shown it.
+---@param order integer
+---@return string[] ids
+function exec.candidates(order) end
 ---Yields. nil or 0 clears.
 ---@return string|nil state, string|perigee.Err reason
 function exec.edit(account, position, stop, target) end

@@ -127,7 +127,7 @@ function report.await(record, most_ms)
   end
 end
 
-local statuses = { ACCEPTED = "accepted", REJECTED = "rejected", UNKNOWN = "unknown", ABSENT = "not_sent",
+local statuses = { ACCEPTED = "accepted", REJECTED = "rejected", UNKNOWN = "unknown", ABSENT = "absent",
   NOT_SENT = "not_sent", REFUSED = "refused", INTENT = "unknown", SENT = "unknown" }
 
 --- How a state of an order is called outside.

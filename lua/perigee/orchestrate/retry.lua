@@ -211,6 +211,16 @@ function retry.forget()
   return count
 end
 
+--- Takes one out of the queue. What it has sent already is not touched.
+---@param account string
+---@param symbol string
+---@return boolean there
+function retry.drop(account, symbol)
+  local e = entries[key_of(account, symbol)]
+  if e then drop(e, "taken out by hand") end
+  return e ~= nil
+end
+
 --- What waits, by account and symbol.
 ---@return table[]
 function retry.list()

@@ -52,7 +52,7 @@ end
 
 local function handlers_of(made)
   local all = {}
-  for _, name in ipairs { "system", "users", "trading", "history" } do
+  for _, name in ipairs { "system", "users", "trading", "orders", "history" } do
     for id, fn in pairs(require("perigee.server.routes." .. name)(made)) do
       assert(not all[id], id)
       all[id] = fn

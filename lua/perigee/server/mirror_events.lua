@@ -293,7 +293,9 @@ end
 function on.order_ambiguous(self, e)
   local o = self.orders[e.order]
   if not o then return nil end
-  o.ambiguous = e.candidates ~= nil and e.candidates ~= "[]"
+  local list = type(e.candidates) == "string" and json.decode(e.candidates) or e.candidates
+  o.candidates = type(list) == "table" and list or {}
+  o.ambiguous = #o.candidates > 0
   return order_change(self, o, e)
 end
 

@@ -301,7 +301,7 @@ end
 ---@return any result, table|nil err
 function Office:change(ctx, name, args, timeout_ms, taken)
   local who = ctx.operator.username
-  self.origins:expect(who, name)
+  self.origins:expect(who, name, ctx.key)
   local result, err = self.link:change(name, args, who, timeout_ms, taken, ctx.key)
   self.origins:answered(who, name, ctx)
   return result, err

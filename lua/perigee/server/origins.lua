@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Which request gave a command of the journal. Its event names the operator and the command; address and request id
 -- are added to its row of audit_log here, as soon as the projector has made the row. Events and answers come in the
--- same order, so the first event of an operator's command belongs to the first answer.
+-- same order, so the first event of an operator's command belongs to the first answer. Of a command with a key it is
+-- the event with that key: a repeated request, which does nothing, has none and takes no other one's.
 
 local log = require "perigee.log"
 local queries = require "perigee.store.queries"
@@ -21,18 +22,21 @@ function origins.new(options)
   return setmetatable({ db = options.db, projector = options.projector, expected = {}, seen = {}, busy = 0 }, Origins)
 end
 
-local function key_of(who, name) return who .. "\0" .. name end
+local function key_of(who, name, key) return who .. "\0" .. name .. "\0" .. (key or "") end
 
 --- A command is sent: its event is looked for from now on.
-function Origins:expect(who, name)
-  local key = key_of(who, name)
+---@param who string
+---@param name string
+---@param given string|nil  its idempotency key
+function Origins:expect(who, name, given)
+  local key = key_of(who, name, given)
   self.expected[key] = (self.expected[key] or 0) + 1
 end
 
 --- An event of the kind `command`.
 ---@param e perigee.Event
 function Origins:event(e)
-  local key = key_of(e.who or "", e.name or "")
+  local key = key_of(e.who or "", e.name or "", e.key)
   if not self.expected[key] then return end
   local list = self.seen[key] or {}
   self.seen[key] = list
@@ -53,7 +57,7 @@ end
 --- The command was answered, and its event, when there is one, has been told.
 ---@param ctx perigee.RouteContext
 function Origins:answered(who, name, ctx)
-  local key = key_of(who, name)
+  local key = key_of(who, name, ctx.key)
   local list, left = self.seen[key], (self.expected[key] or 1) - 1
   local seq = list and table.remove(list, 1)
   self.expected[key] = left > 0 and left or nil

@@ -119,7 +119,8 @@ function view.order(o)
     operation = o.op, symbol = o.canonical or o.symbol, side = view.side(o.side), order_type = o.type or "MARKET",
     quantity = o.volume or "0", entry_price = level(o.price), stop_loss = level(o.stop),
     take_profit = level(o.target), status = view.status(o), state = o.state, reason = maybe(o.reason),
-    position_id = maybe(o.position), is_ambiguous = o.ambiguous == true, is_closing = o.closing == true,
+    position_id = maybe(o.position), is_ambiguous = o.ambiguous == true,
+    candidates = json.array(o.ambiguous and o.candidates or {}), is_closing = o.closing == true,
     close_reason = o.closing and maybe(o.close_reason) or null, attempt = o.attempt or 1,
     created_at = clock.iso(o.created_ms or 0),
     executed_at = o.state == "accepted" and time(o.updated_ms) or null, closed_at = time(o.closed_ms) }
@@ -219,6 +220,27 @@ function view.retries(rows)
   for i, row in ipairs(rows or {}) do
     items[i] = { account_id = row.account, symbol = row.symbol, signal_id = row.signal_id, attempt = row.attempt,
       reason = row.reason, due_in_ms = row.due_in_ms, age_ms = row.age_ms }
+  end
+  return { items = items }
+end
+
+function view.pending(p)
+  return { id = p.id, account_id = p.account, symbol = p.canonical or p.symbol, side = view.side(p.side),
+    order_type = p.type, quantity = p.volume, price = p.price, stop_loss = level(p.stop), take_profit = level(p.target),
+    created_at = clock.iso(p.created_ms or 0), order_id = number(p.order ~= 0 and p.order or nil),
+    signal_id = number(p.signal ~= 0 and p.signal or nil), is_ours = p.ours == true,
+    is_cancelling = p.cancelling == true }
+end
+
+--- The outcome of a write to a pending order that was not refused.
+function view.pending_result(done, pending_id)
+  return { status = done.state, pending_id = maybe(done.order or pending_id), reason = maybe(done.reason) }
+end
+
+function view.budgets(rows)
+  local items = json.array {}
+  for i, b in ipairs(rows or {}) do
+    items[i] = { account_id = b.account, used = b.used, limit = b.limit, wait_ms = b.wait_ms }
   end
   return { items = items }
 end

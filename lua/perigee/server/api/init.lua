@@ -158,16 +158,18 @@ route("GET", "/trading/reports/{id}", "get_report", "viewer",
   { answer = "ExecutionReport", problems = { "not_found", "engine_unavailable" } })
 route("GET", "/trading/retries", "list_retries", "viewer", "Orders that failed for a passing reason and wait for a try",
   { answer = "RetryList", problems = { "engine_unavailable" } })
+route("DELETE", "/trading/retries/{account_id}/{symbol}", "drop_retry", "trader", "Try an order no more",
+  { status = 204, params = account, problems = { "not_found", "engine_unavailable" } })
 route("GET", "/trading/positions", "list_positions", "viewer", "Open positions",
   { answer = "PositionPage", query = list_query(users, symbols, side), problems = { "engine_unavailable" } })
 route("POST", "/trading/positions/{account_id}/{position_id}/close", "close_position", "trader",
   "Close one position, or a part of it",
   { body = "CloseRequest", body_optional = true, answer = "CloseReport", status = 202, params = account, keyed = true,
-    problems = { "not_found", "conflict", "engine_unavailable" } })
+    problems = { "not_found", "conflict", "risk_refused", "engine_unavailable" } })
 route("PATCH", "/trading/positions/{account_id}/{position_id}", "edit_position", "trader",
   "Change stop loss and take profit at the broker",
   { body = "PositionEdit", answer = "EditResult", params = account, keyed = true,
-    problems = { "not_found", "conflict", "broker_refused", "engine_unavailable" } })
+    problems = { "not_found", "conflict", "risk_refused", "broker_refused", "engine_unavailable" } })
 route("POST", "/trading/close-all", "close_all", "trader", "Close all positions, or those of a symbol or some accounts",
   { body = "CloseAllRequest", body_optional = true, answer = "CloseReport", status = 202, keyed = true,
     problems = { "not_found", "engine_unavailable" } })
@@ -184,6 +186,27 @@ route("GET", "/trading/orders", "list_orders", "viewer", "Orders, newest first",
     { "active", s.boolean { text = "true: only those in flight or unknown, from the engine" } },
     users, symbols, from, to),
     problems = { "engine_unavailable", "history_unavailable" } })
+route("POST", "/trading/orders/{id}/assign", "assign_order", "trader",
+  "Say which of several things at the broker an ambiguous order is, or that it is none of them",
+  { body = "AssignRequest", answer = "Assigned", keyed = true,
+    problems = { "not_found", "conflict", "engine_unavailable" } })
+route("GET", "/trading/pending-orders", "list_pending_orders", "viewer",
+  "Orders that rest at the broker, of ours and of others", { answer = "PendingOrderList",
+    problems = { "engine_unavailable" } })
+route("POST", "/trading/pending-orders", "create_pending_order", "trader",
+  "Create a limit or stop order on one account, through risk",
+  { body = "PendingOrderCreate", answer = "PendingOrderResult", keyed = true,
+    problems = { "not_found", "conflict", "risk_refused", "broker_refused", "engine_unavailable" } })
+route("PATCH", "/trading/pending-orders/{account_id}/{pending_id}", "edit_pending_order", "trader",
+  "Change price, quantity, stop loss and take profit of an order that rests, through risk",
+  { body = "PendingOrderEdit", answer = "PendingOrderResult", params = account, keyed = true,
+    problems = { "not_found", "conflict", "risk_refused", "broker_refused", "engine_unavailable" } })
+route("POST", "/trading/pending-orders/{account_id}/{pending_id}/cancel", "cancel_pending_order", "trader",
+  "Cancel an order that rests; the cancel is repeated until the broker does not show it any more",
+  { answer = "CancelReport", status = 202, params = account, keyed = true,
+    problems = { "not_found", "conflict", "engine_unavailable" } })
+route("GET", "/trading/budgets", "list_budgets", "viewer", "What is used of the request budgets of each account",
+  { answer = "BudgetList", problems = { "engine_unavailable" } })
 route("GET", "/trading/signals", "list_signals", "viewer", "Signals, newest first",
   { answer = "SignalPage", query = list_query(symbols, from, to), problems = { "history_unavailable" } })
 route("GET", "/trading/instruments", "list_instruments", "viewer", "Symbols with their precision, steps and quotes",
@@ -231,7 +254,7 @@ api.problems = {
   conflict = { status = 409, title = "Not possible in the present state" },
   body_too_large = { status = 413, title = "The body is too large" },
   unsupported_media_type = { status = 415, title = "The body is not JSON" },
-  risk_refused = { status = 422, title = "Risk refused it" },
+  risk_refused = { status = 422, title = "A rule refused it before it was sent" },
   broker_refused = { status = 422, title = "The broker refused it" },
   too_many_attempts = { status = 429, title = "Too many attempts" },
   too_many_requests = { status = 429, title = "Too many requests" },

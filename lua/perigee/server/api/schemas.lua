@@ -292,6 +292,7 @@ define("Order", s.object {
   { "reason", maybe_text() },
   { "position_id", maybe_text() },
   { "is_ambiguous", s.boolean { text = "several things at the broker could be it: the operator has to say which" } },
+  { "candidates", s.array(s.string(), { text = "the broker's ids of what it could be, as far as they are known" }) },
   { "is_closing", s.boolean { text = "an entry: what it becomes is closed, however late it turns up" } },
   { "close_reason", maybe_text() },
   { "attempt", s.integer { min = 1, text = "1: the first try" } },

@@ -35,7 +35,8 @@ return function(define, page)
     { "email", s.string() },
     { "account_id", account_id() },
     { "order_id", maybe_id() },
-    { "status", s.enum { "accepted", "rejected", "unknown", "not_sent", "refused" } },
+    { "status", s.enum({ "accepted", "rejected", "unknown", "not_sent", "absent", "refused" },
+      { text = "absent: the broker's lists have proven that it was not executed" }) },
     { "rule", maybe_text("the rule that refused it") },
     { "reason", maybe_text() },
     { "quantity", maybe_decimal() },
@@ -164,6 +165,59 @@ return function(define, page)
       text = "pending orders whose cancel is wanted until the broker shows them gone" },
     { "entries", entries(), text = "pending orders on their way: they are cancelled, or what they become is closed" },
   })
+  define("AssignRequest", s.object {
+    { "position_id", s.string { format = "word", nullable = true,
+      text = "the broker's id of the position or pending order that it is; null: none of the candidates" } },
+  })
+  define("Assigned", s.object { { "order_id", id() }, { "position_id", maybe_text() } },
+    { text = "it takes effect with the next list of the broker" })
+  define("PendingOrder", s.object {
+    { "id", s.string { text = "the broker's" } },
+    { "account_id", account_id() },
+    { "symbol", s.string() },
+    { "side", side() },
+    { "order_type", s.enum { "LIMIT", "STOP" } },
+    { "quantity", s.decimal("lots") },
+    { "price", s.decimal("activation price") },
+    { "stop_loss", maybe_decimal() },
+    { "take_profit", maybe_decimal() },
+    { "created_at", s.time() },
+    { "order_id", maybe_id("ours; null: somebody else's") },
+    { "signal_id", maybe_id() },
+    { "is_ours", s.boolean() },
+    { "is_cancelling", s.boolean { text = "a cancel is wanted until the broker does not show it" } },
+  })
+  define("PendingOrderList", s.object { { "items", s.array(s.ref("PendingOrder")) } })
+  define("PendingOrderCreate", s.object {
+    { "account_id", account_id() },
+    { "symbol", s.string { format = "symbol" } },
+    { "side", side() },
+    { "order_type", s.enum { "LIMIT", "STOP" } },
+    { "quantity", s.decimal("lots", { format = "positive" }) },
+    { "price", s.decimal("activation price", { format = "positive" }) },
+    { "stop_loss", s.decimal("price", { format = "positive" }) },
+    { "take_profit", s.decimal("price", { format = "positive" }), optional = true },
+    { "holding_seconds", s.integer { min = 1, max = 86400, text = "from its being triggered" }, optional = true },
+  })
+  define("PendingOrderEdit", s.object {
+    { "quantity", s.decimal("lots; never more than now", { format = "positive" }), optional = true },
+    { "price", s.decimal("activation price", { format = "positive" }), optional = true },
+    { "stop_loss", s.decimal("price", { format = "positive" }), optional = true },
+    { "take_profit", s.decimal("price; null: none", { format = "positive", nullable = true }), optional = true },
+  }, { text = "What is absent keeps its value." })
+  define("PendingOrderResult", s.object {
+    { "status", s.enum({ "accepted", "unknown", "not_sent" },
+      { text = "unknown: its outcome is looked for in the broker's lists" }) },
+    { "pending_id", maybe_text("the broker's id, once it is known") },
+    { "reason", maybe_text() },
+  })
+  define("Budget", s.object {
+    { "account_id", account_id() },
+    { "used", s.integer { min = 0, text = "requests of the last window" } },
+    { "limit", s.integer { min = 0 } },
+    { "wait_ms", s.integer { min = 0, text = "until a read may leave" } },
+  })
+  define("BudgetList", s.object { { "items", s.array(s.ref("Budget")) } })
   define("EditAllRequest", s.object {
     { "symbol", s.string { format = "symbol" } },
     { "side", side(), optional = true },

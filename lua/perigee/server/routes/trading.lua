@@ -150,7 +150,7 @@ return function(office)
     end
     local done
     done, bad = command(ctx, "edit", { account = p.account_id, position = p.id, stop = b.stop_loss,
-      target = b.take_profit }, "broker_refused")
+      target = b.take_profit })
     if not done then return nil, bad end
     local reason = view.maybe(done.reason)
     if done.state == "rejected" then
