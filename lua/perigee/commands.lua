@@ -44,7 +44,7 @@ local codes = { input = true, not_found = true, state = true, refused = true, un
 -- Errors of the world in the words that clients know.
 local meant = { credentials = "refused", account = "refused", edge_block = "refused", unreachable = "unavailable",
   timeout = "unavailable", closed = "unavailable", rate_limit = "unavailable", session = "unavailable",
-  unreadable = "unavailable", cancelled = "state" }
+  unreadable = "unavailable", cancelled = "state", notfound = "not_found" }
 
 local function code_of(err)
   if codes[err.code] then return err.code end

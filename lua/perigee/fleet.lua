@@ -499,15 +499,29 @@ end
 
 -- ---- who can be asked, who may trade -------------------------------------------------------------
 
---- A session and an account of it that can be asked for what is the same for all. One that the edge refuses rests; when
---- its pause is over, what is asked for may be the request that tries.
+-- For how long nothing may be asked of an account: its budget is full, or rests because the broker has asked for it.
+local function wait_of(account)
+  local _, _, wait, scopes = exec.budget(account)
+  for _, scope in ipairs(scopes) do wait = math.max(wait, scope.rest_ms) end
+  return wait
+end
+
+--- A session and an account of it that can be asked for what is the same for all: one whose budget has room, else the
+--- one that has it first. One that the edge refuses rests; when its pause is over, what is asked for may be the request
+--- that tries.
 ---@return perigee.Session|nil, table|nil account
 function Fleet:pick()
   local count, now = #self.users, clock.io_ms()
+  local session, account, least
   for i = 0, count - 1 do
     local s = self.users[(self.turn + i) % count + 1].session
-    if s.open and not s.block:rests(now) and s.accounts[1] then return s, s.accounts[1] end
+    for _, a in ipairs(s.open and not s.block:rests(now) and s.accounts or {}) do
+      local wait = wait_of(a.id)
+      if wait <= 0 then return s, a end
+      if not least or wait < least then session, account, least = s, a, wait end
+    end
   end
+  return session, account
 end
 
 --- The next pick begins at another session: after a read of the last one has failed.

@@ -475,4 +475,5 @@ task.run(function()
     if not good[r.id] then report(r.id .. " was called", false, "no good call") end
     if not bad[r.id] then report(r.id .. " was called with bad input", false, "no bad call") end
   end
+  report("the whole contract was walked through", true)
 end)

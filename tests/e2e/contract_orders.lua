@@ -18,7 +18,7 @@ end
 
 local function resting(t, who, at)
   local as, expect, refused, report = who.trader, t.expect, t.refused, t.report
-  local account = ACCOUNT
+  local account, wait_until = ACCOUNT, t.wait_until
   local body = { account_id = account, symbol = "BTCUSD", side = "LONG", order_type = "LIMIT", quantity = "0.02",
     price = at(0.9), stop_loss = at(0.895), take_profit = at(0.95) }
   local function changed(fields)
@@ -125,6 +125,6 @@ return function(t, who, data)
   ambiguous(t, who, data, levels())
   retries(t, who, data, levels())
   local budgets = expect("list_budgets", { as = who.viewer }).items
-  report("each account has a budget", #budgets == 12 and budgets[1].limit > 0 and budgets[1].used > 0,
+  report("each account has a budget", #budgets == 6 and budgets[1].limit > 0 and budgets[1].used > 0,
     json.encode(budgets))
 end

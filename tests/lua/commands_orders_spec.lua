@@ -42,7 +42,8 @@ describe("commands about pending orders", function()
         if rule and limits == "limits" then return rule .. ": why" end
       end },
     })
-    context = { who = "x", state = { fleet = { running = true, members = { ["1"] = {} }, owner = function(_, id) return id ~= "9" end } } }
+    context = { who = "x", state = { fleet = { running = true,
+      members = { ["1"] = {} }, owner = function(_, id) return id ~= "9" end } } }
   end)
 
   after_each(function() undo() end)

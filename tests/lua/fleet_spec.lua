@@ -7,11 +7,12 @@ local fake = require "fake"
 
 describe("the fleet", function()
   local fleet, undo, fakes, refused, unreadable, spawned, events, orders, holds, now, remembered, paused, at_once
-  local exposed
+  local exposed, busy, rests
 
   local function session_new(options)
     local s = { user = options.profile.name .. ":" .. options.email, profile = options.profile, accounts = {},
-      open = false, wanted = options.account_ids, password = options.password, block = { on = false, rests = function(b) return b.on and not b.may_try end },
+      open = false, wanted = options.account_ids, password = options.password,
+      block = { on = false, rests = function(b) return b.on and not b.may_try end },
       on_edge = options.on_edge, saved = options.saved, gate = options.gate }
     function s.login(_, asked)
       s.left, s.asked = false, asked
@@ -47,6 +48,7 @@ describe("the fleet", function()
   before_each(function()
     refused, unreadable, spawned, events, orders, holds, now = {}, {}, {}, {}, {}, {}, 0
     remembered, paused, at_once, exposed = {}, {}, nil, {}
+    busy, rests = {}, {}
     fakes = {
       ["perigee.clock"] = { io_ms = function() return now end },
       ["perigee.event"] = { emit = function(kind, fields)
@@ -58,7 +60,9 @@ describe("the fleet", function()
         events[#events + 1] = ("%s %s"):format(kind, fields.account or fields.user or fields.text)
       end },
       ["perigee.memory"] = { get = function(name) return remembered[name] end },
-      ["perigee.exec"] = { in_flight = function() return #orders end },
+      ["perigee.exec"] = { in_flight = function() return #orders end, budget = function(id)
+        return 0, 480, busy[id] or 0, { { rest_ms = 0 }, { rest_ms = rests[id] or 0 } }
+      end },
       ["perigee.ledger"] = { account = function(id)
         return { user = "u", currency = "USD", id = id, paused = paused[id] == true }
       end, exposure_count = function(id) return exposed[id] or 0 end, accounts = function() return {} end,
@@ -203,6 +207,21 @@ describe("the fleet", function()
     assert.is_nil(f:pick())
     f:user(1).session.block.may_try = true -- its pause is over, and a request may try
     assert.equal("paper:a", f:pick().user)
+  end)
+
+  it("asks an account that may be asked now, else the one that may be first", function()
+    local f = new()
+    f:open()
+    local function picked() return (select(2, f:pick()) or {}).id end
+    assert.equal("1", picked())
+    rests["1"] = 60000 -- the broker has asked for it
+    assert.equal("2", picked())
+    busy["2"] = 100
+    assert.equal("3", picked())
+    rests["3"] = 5000
+    assert.equal("2", picked())
+    busy["2"] = 9000
+    assert.equal("3", picked())
   end)
 
   it("opening again logs in who is not there yet, but nobody whose password was refused", function()

@@ -31,7 +31,8 @@ function stored.order(o)
     operation = o.operation, symbol = o.symbol, side = o.side, order_type = o.order_type, quantity = o.quantity,
     entry_price = maybe(o.entry_price), stop_loss = maybe(o.stop_loss), take_profit = maybe(o.take_profit),
     status = o.status, state = o.state, reason = maybe(o.reason), position_id = maybe(o.position_id),
-    is_ambiguous = o.is_ambiguous == true, candidates = json.array {}, is_closing = o.is_closing == true, close_reason = maybe(o.close_reason),
+    is_ambiguous = o.is_ambiguous == true, candidates = json.array {},
+     is_closing = o.is_closing == true, close_reason = maybe(o.close_reason),
     attempt = o.attempt, created_at = clock.iso(o.created_ms),
     executed_at = iso(o.executed_ms), closed_at = iso(o.closed_ms) }
 end
