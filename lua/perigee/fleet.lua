@@ -512,16 +512,16 @@ end
 ---@return perigee.Session|nil, table|nil account
 function Fleet:pick()
   local count, now = #self.users, clock.io_ms()
-  local session, account, least
+  local chosen, account, least
   for i = 0, count - 1 do
     local s = self.users[(self.turn + i) % count + 1].session
     for _, a in ipairs(s.open and not s.block:rests(now) and s.accounts or {}) do
       local wait = wait_of(a.id)
       if wait <= 0 then return s, a end
-      if not least or wait < least then session, account, least = s, a, wait end
+      if not least or wait < least then chosen, account, least = s, a, wait end
     end
   end
-  return session, account
+  return chosen, account
 end
 
 --- The next pick begins at another session: after a read of the last one has failed.
