@@ -11,7 +11,7 @@ export default tseslint.config(
     languageOptions: {
       globals: { process: "readonly", console: "readonly", setInterval: "readonly", setTimeout: "readonly",
         clearInterval: "readonly", clearTimeout: "readonly", Buffer: "readonly", URL: "readonly", globalThis: "readonly", document: "readonly", window: "readonly",
-        localStorage: "readonly", matchMedia: "readonly" },
+        localStorage: "readonly", matchMedia: "readonly", fetch: "readonly" },
     },
   },
   {

@@ -149,7 +149,7 @@ static void notice(struct acct *a, const struct order *o, const struct match *m)
         str_addf(&ids, "%s%s", k > 0 ? ", " : "", m->ids[k]);
     emit_notice(a->x, "error",
                 "account %s: order %llu (%s %s) may be %s at the broker, or none of it; entries on "
-                "this symbol wait: say which with the command assign",
+                "this symbol wait: say which on the Trading page, or by the command assign",
                 exec_account(a->x, a->index)->id, (unsigned long long)o->id, side_name(o->side),
                 ledger_instrument_at(a->x->c.ledger, o->instrument)->symbol,
                 ids.failed ? "?" : ids.p);

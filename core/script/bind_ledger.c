@@ -216,7 +216,16 @@ static void push_order(lua_State *L, const struct ledger *l, const struct order 
     domain_set_integer(L, "replaces", (lua_Integer)o->replaces);
 }
 
-/* orders([newest]) -> array by id: all that are kept, or those that are not final and the newest
+/* Nothing more will become of it by itself: it is final, and it neither rests at the broker nor
+ * waits for the operator's word. */
+static bool ended(const struct ledger *l, const struct order *o)
+{
+    return order_final(o->state) && !o->ambiguous &&
+           (o->op != ORDER_PENDING || o->triggered ||
+            ledger_pending(l, o->account, o->position) == NULL);
+}
+
+/* orders([newest]) -> array by id: all that are kept, or those that have not ended and the newest
  * ones */
 static int orders(lua_State *L)
 {
@@ -229,7 +238,7 @@ static int orders(lua_State *L)
     cursor = 0;
     lua_newtable(L);
     while ((o = ledger_order_next(l, &cursor)) != NULL) {
-        if (newest >= 0 && order_final(o->state) && cursor + (size_t)newest <= count)
+        if (newest >= 0 && ended(l, o) && cursor + (size_t)newest <= count)
             continue;
         push_order(L, l, o);
         lua_rawseti(L, -2, ++n);

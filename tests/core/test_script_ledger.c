@@ -135,6 +135,24 @@ static void test_orders(void **state)
         "local a = ledger.account 'A1' assert(a.uuid == 'u-1' and a.user_id == 3)\n");
 }
 
+/* What rests at the broker is told however old it is. */
+static void test_orders_that_rest(void **state)
+{
+    lua(*state,
+        "event.emit('intent', { order = 1, account = 'A1', op = 'pending', type = 'LIMIT',\n"
+        "  symbol = 'BTCUSD.', side = 'BUY', volume = '0.1', price = '45000', stop = '44000',\n"
+        "  target = '46000', attempt = 1, tag = -1 })\n"
+        "event.emit('order_sent', { order = 1 })\n"
+        "event.emit('order_accepted', { order = 1, broker_id = 'P1' })\n"
+        "event.emit('pending_seen', { account = 'A1', pending = 'P1', symbol = 'BTCUSD.',\n"
+        "  side = 'BUY', type = 'LIMIT', volume = '0.1', price = '45000', order = 1, ours = true "
+        "})\n"
+        "assert(#ledger.orders(0) == 1 and ledger.orders(0)[1].resting == 'resting')\n"
+        "event.emit('pending_gone', { account = 'A1', pending = 'P1', order = 1,\n"
+        "  reason = 'cancelled' })\n"
+        "assert(#ledger.orders(0) == 0 and #ledger.orders() == 1)\n");
+}
+
 static void test_wanted_volume(void **state)
 {
     lua(*state,
@@ -153,6 +171,7 @@ static void test_wanted_volume(void **state)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-    const struct CMUnitTest tests[] = {T(test_marks), T(test_orders), T(test_wanted_volume)};
+    const struct CMUnitTest tests[] = {T(test_marks), T(test_orders), T(test_orders_that_rest),
+                                       T(test_wanted_volume)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

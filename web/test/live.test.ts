@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { Account, Order, Position, Signal, SystemState, Trade, User } from "@/api/types";
 import { totals } from "@/live/live";
-import { emptyLive, movePercent, parseMessage, positionKey, reduce, type LiveState } from "@/live/model";
+import { emptyLive, isActiveOrder, isResting, movePercent, parseMessage, positionKey, reduce, type LiveState } from "@/live/model";
 import { healthOf } from "@/shell/health";
 import { dayProfit } from "@/shell/topbar";
 
@@ -35,6 +35,29 @@ describe("frames", () => {
   test("what is no message is null", () => {
     for (const text of ["", "{", "7", "[]", "null", '{"seq":1}', '{"type":7}']) expect(parseMessage(text)).toBeNull();
     expect(parseMessage('{"type":"heartbeat"}')).toEqual({ type: "heartbeat", data: {} });
+  });
+});
+
+const order = (id: number, more: Partial<Order> = {}): Order => ({
+  id, operation: "open", state: "accepted", status: "CLOSED", is_ambiguous: false, ...more,
+}) as Order;
+
+describe("orders", () => {
+  test("those that rest or cannot be told apart are active, as those without an outcome are", () => {
+    const rests: Partial<Order> = { operation: "pending", status: "PENDING" };
+    expect(isActiveOrder(order(1))).toBe(false);
+    for (const state of ["intent", "sent", "unknown"] as const) expect(isActiveOrder(order(1, { state }))).toBe(true);
+    expect(isResting(order(1, rests))).toBe(true);
+    expect(isActiveOrder(order(1, rests))).toBe(true);
+    expect(isActiveOrder(order(1, { ...rests, status: "OPEN" }))).toBe(false); // triggered
+    expect(isActiveOrder(order(1, { ...rests, status: "CANCELLED" }))).toBe(false);
+    expect(isActiveOrder(order(1, { is_ambiguous: true }))).toBe(true);
+  });
+  test("one that rests is kept, however many have ended since", () => {
+    let state = reduce(start(), message("order_executed", { order: order(1, { operation: "pending", status: "PENDING" }) }, 11));
+    for (let id = 2; id < 500; id += 1) state = reduce(state, message("order_executed", { order: order(id) }, 10 + id));
+    expect(state.orders.has(1)).toBe(true);
+    expect(state.orders.has(2)).toBe(false);
   });
 });
 

@@ -22,3 +22,4 @@ export type Performance = Schemas["Performance"];
 export type LoginReport = Schemas["LoginReport"];
 export type Candle = Schemas["Candle"];
 export type TradeStatistics = Schemas["TradeStatistics"];
+export type Retry = Schemas["RetryList"]["items"][number];

@@ -234,6 +234,8 @@ export const ko: Dictionary = {
     openPositions: "포지션",
     since: "로그인 시각",
     expires: "갱신 예정",
+    refreshesLeft: (n) => `${n}회 남음`,
+    tokenHint: (since, left) => `토큰 발급 ${since}${left === null ? "" : `; 이번 시간에 갱신 ${left}회 남음, 이후 로그인`}.`,
     inactiveHint: "자동 로그인 안 함",
     statuses: { open: "로그인됨", closed: "로그아웃됨", failed: "로그인 실패", logging_in: "로그인 중", inactive: "비활성" },
     troubles: { blocked: "접속 차단됨", refused: "비밀번호 거부됨", taken_over: "다른 곳에서 사용 중" },

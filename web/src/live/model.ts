@@ -58,8 +58,12 @@ const MOST_FINAL_ORDERS = 200;
 
 export const positionKey = (p: { account_id: string; id: string }): string => `${p.account_id}/${p.id}`;
 
-/** Whether the outcome of an order is still open. */
-export const isActiveOrder = (o: Order): boolean => o.state === "intent" || o.state === "sent" || o.state === "unknown";
+/** A pending order that waits at the broker. */
+export const isResting = (o: Order): boolean => o.operation === "pending" && o.state === "accepted" && o.status === "PENDING";
+
+/** Whether the outcome of an order is still open, or it rests at the broker. */
+export const isActiveOrder = (o: Order): boolean =>
+  o.state === "intent" || o.state === "sent" || o.state === "unknown" || o.is_ambiguous || isResting(o);
 
 export interface Message {
   readonly type: string;

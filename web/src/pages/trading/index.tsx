@@ -9,6 +9,7 @@ import { useHindrance } from "./live";
 import { ManualDialog } from "./manual";
 import { OrdersCard } from "./orders";
 import { PositionsCard } from "./positions";
+import { RetriesCard } from "./retries";
 import { SignalCard } from "./signal";
 
 export default function TradingPage(): ReactElement {
@@ -31,6 +32,7 @@ export default function TradingPage(): ReactElement {
       </div>
       <PositionsCard dim={dim} />
       <OrdersCard dim={dim} />
+      <RetriesCard dim={dim} />
       {manual && <ManualDialog onClose={() => setManual(false)} />}
     </div>
   );

@@ -3,7 +3,7 @@
 import { useMemo, useState, type ReactElement } from "react";
 import { ApiError, call } from "@/api/client";
 import type { components } from "@/api/schema";
-import { money, number, volume } from "@/lib/format";
+import { money, number, signed, volume } from "@/lib/format";
 import { sum } from "@/lib/decimal";
 import { useLive, usePositions } from "@/live/live";
 import type { LiveState } from "@/live/model";
@@ -88,8 +88,10 @@ function PreviewStep({ preview }: { preview: Preview }): ReactElement {
 }
 
 const meanings: Readonly<Record<Result["status"], Meaning>> = {
-  accepted: "gain", rejected: "danger", unknown: "warning", not_sent: "plain", refused: "warning",
+  accepted: "gain", rejected: "danger", unknown: "warning", not_sent: "plain", absent: "plain", refused: "warning",
 };
+
+const ms = (value: number | null): string => (value === null ? "—" : value.toFixed(1));
 
 function ReportStep({ report }: { report: Report }): ReactElement {
   const t = useWords();
@@ -99,7 +101,15 @@ function ReportStep({ report }: { report: Report }): ReactElement {
     { id: "account", header: t.common.account, value: (r) => r.account_id, cell: (r) => <span className="text-muted">{r.account_id}</span> },
     { id: "status", header: t.trading.result, card: "value", value: (r) => r.status, cell: (r) => <Badge meaning={meanings[r.status]}>{t.trading.statuses[r.status]}</Badge> },
     { id: "size", header: t.common.size, unit: t.common.lots, align: "right", decimal: true, value: (r) => r.quantity, cell: (r) => volume(r.quantity) },
+    { id: "asked", header: t.trading.asked, align: "right", decimal: true, value: (r) => r.asked_price, cell: (r) => number(r.asked_price, digits) },
     { id: "price", header: t.trading.executed, align: "right", decimal: true, value: (r) => r.executed_price, cell: (r) => number(r.executed_price, digits) },
+    { id: "slippage", header: t.trading.slippage, unit: t.trading.pointsUnit, align: "right", value: (r) => r.slippage_points,
+      cell: (r) => <span className={r.slippage_points === null || r.slippage_points === 0 ? "" : r.slippage_points > 0 ? "text-loss" : "text-gain"}>
+        {r.slippage_points === null ? "—" : signed(String(r.slippage_points), 0)}</span> },
+    { id: "answered", header: t.trading.answered, unit: "ms", align: "right", value: (r) => r.answered_ms,
+      cell: (r) => <span title={t.trading.timesHint(ms(r.queued_ms), ms(r.sent_ms), ms(r.answered_ms))}>{ms(r.answered_ms)}</span> },
+    { id: "attempt", header: t.trading.attempt, align: "right", value: (r) => r.attempt,
+      cell: (r) => <>{r.attempt ?? "—"}{r.retrying && <span className="ml-2"><Badge meaning="info">{t.trading.retrying}</Badge></span>}</> },
     { id: "reason", header: t.common.reason, card: "line", cell: (r) => <span className="block max-w-96 truncate text-muted" title={r.reason ?? undefined}>{[r.rule, r.reason].filter(Boolean).join(": ")}</span> },
   ], [t, digits]);
   return (

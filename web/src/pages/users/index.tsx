@@ -4,7 +4,7 @@ import { useCallback, useEffect, useMemo, useState, type ReactElement } from "re
 import { call } from "@/api/client";
 import { useCurrency, useMay } from "@/api/query";
 import { choiceParam, textParam, useParam } from "@/lib/address";
-import { money, profit } from "@/lib/format";
+import { clock, money, profit } from "@/lib/format";
 import { useDebounced } from "@/lib/hooks";
 import { sameArray } from "@/lib/store";
 import { useWords } from "@/i18n";
@@ -121,7 +121,12 @@ function useColumns(busy: ReadonlySet<number>, login: (rows: readonly UserRow[])
       },
       { id: "positions", header: t.users.openPositions, align: "right", value: (r) => r.positions, cell: (r) => String(r.positions) },
       { id: "since", header: t.users.since, align: "right", width: "96px", value: (r) => r.user.logged_in_at, cell: (r) => <MarketAge time={r.user.logged_in_at} /> },
-      { id: "expires", header: t.users.expires, align: "right", value: (r) => r.user.expires_at, cell: (r) => <Clock time={r.user.expires_at} /> },
+      { id: "expires", header: t.users.expires, align: "right", value: (r) => r.user.expires_at, cell: ({ user, session }) => (
+          <span title={session ? t.users.tokenHint(clock(session.token_at), session.refreshes_left) : undefined}>
+            <Clock time={user.expires_at} />
+            {typeof session?.refreshes_left === "number" && <span className="ml-2 text-muted">{t.users.refreshesLeft(session.refreshes_left)}</span>}
+          </span>
+        ) },
     ];
     if (trader) {
       columns.push({

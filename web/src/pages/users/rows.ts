@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A user with the live figures of its accounts. A row keeps its identity while nothing of it changes.
-import type { User } from "@/api/types";
+import type { Session, User } from "@/api/types";
 import { convert, sum } from "@/lib/decimal";
 import type { LiveState } from "@/live/model";
 
@@ -10,6 +10,8 @@ export interface UserRow {
   readonly equity: string | null;
   readonly profit: string | null;
   readonly positions: number;
+  /** The session that is open; null: none is. */
+  readonly session: Session | null;
 }
 
 export type UserStatus = User["status"];
@@ -31,12 +33,14 @@ export function userRowsSelector(): (state: LiveState) => readonly UserRow[] {
   return (state) => {
     const open = new Map<number, number>();
     for (const p of state.positions.values()) open.set(p.user_id, (open.get(p.user_id) ?? 0) + 1);
+    const sessions = new Map<number, Session>();
+    for (const session of state.sessions.values()) if (session.status === "open") sessions.set(session.user_id, session);
     const next = new Map<number, UserRow>();
     for (const user of state.users.values()) {
-      const row: UserRow = { user, ...figures(user, state), positions: open.get(user.id) ?? 0 };
+      const row: UserRow = { user, ...figures(user, state), positions: open.get(user.id) ?? 0, session: sessions.get(user.id) ?? null };
       const old = last.get(user.id);
       const same = old?.user === row.user && old.balance === row.balance && old.equity === row.equity &&
-        old.profit === row.profit && old.positions === row.positions;
+        old.profit === row.profit && old.positions === row.positions && old.session === row.session;
       next.set(user.id, same ? old : row);
     }
     last = next;
