@@ -123,9 +123,26 @@ describe("a plan", function()
     local p = plan.make(input { profile = profile { scope = "account", per_day = 2000 }, accounts = 1, busy = 1 })
     assert.equal(2000 / 1440, p.limit)
     assert.is_false(p.fits)
-    assert.matches("too few to watch an account", p.warnings[#p.warnings], 1, true)
+    assert.matches("too few to watch an account", table.concat(p.warnings, "\n"), 1, true)
     p = plan.make(input { profile = profile { scope = "account", per_day = 700000 }, accounts = 1, busy = 1 })
     assert.equal(480, p.limit)
+    assert.same({}, p.warnings)
+  end)
+
+  it("says when the reads of a day leave no room for a trade", function()
+    local function make(per_day, accounts)
+      return plan.make(input { profile = profile { scope = "broker", requests = 5000, per_day = per_day },
+        accounts = accounts, busy = 0, users = 1 })
+    end
+    local function told(p)
+      return table.concat(p.warnings, "\n"):match("leave room for (%d+) requests of %d+: not one")
+    end
+    assert.is_nil(told(make(100000, 10)))
+    local p = make(20000, 10) -- the reads are stretched as far as they go
+    assert.is_nil(told(p))
+    p = make(20000, 40)
+    assert.is_false(p.fits)
+    assert.is_true(tonumber(told(p)) < 80)
   end)
 end)
 

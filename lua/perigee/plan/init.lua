@@ -159,6 +159,20 @@ local function warn_orders(result, input, budget)
   end
 end
 
+local OF_A_TRADE = 2 -- requests: an entry and a close
+
+-- What a limit of a day leaves for trading beside the reads.
+local function warn_day(result, input, budget, shared)
+  if not budget.per_day then return end
+  local accounts = shared and input.accounts or 1
+  local left = math.floor(budget.per_day * input.marks.open / 100 - result.planned * DAY_MINUTES)
+  if left >= OF_A_TRADE * accounts then return end
+  result.fits = false
+  result.warnings[#result.warnings + 1] = ("the reads of a day leave room for %d requests of %d: not one trade %s "
+    .. "fits; fewer accounts on this broker, or longer periods"):format(math.max(left, 0), budget.per_day,
+    shared and "on all accounts" or "of an account")
+end
+
 --- Plans the reads of one broker.
 ---@param input perigee.PlanInput
 ---@return perigee.Plan
@@ -180,6 +194,7 @@ function plan.make(input)
   warn_stretched(result)
   warn_reads(result)
   if shared then warn_orders(result, input, budget) end
+  warn_day(result, input, budget, shared)
   return result
 end
 
