@@ -66,8 +66,12 @@ describe("an edit", function()
     assert.equal("stops_level: why", edits.position(position(), "49999", nil, limits))
     assert.equal("stops_level: why", edits.pending(position(), { price = "1", volume = "1" }, limits))
     rule = nil
-    assert.matches("cannot be told: a rate is missing", edits.position(position { canonical = "NORATE" }, "49990", nil,
-      limits))
+    local away = position { canonical = "NORATE" }
+    assert.matches("cannot be told: a rate is missing", edits.position(away, "49940", nil, limits))
+    for _, stop in ipairs { "49990", "49950" } do assert.is_nil(edits.position(away, stop, nil, limits)) end
+    away = position { canonical = "NORATE", side = "SELL", stop = "50050", mark = "49990" }
+    assert.is_nil(edits.position(away, "50040", nil, limits))
+    assert.matches("cannot be told", edits.position(away, "50060", nil, limits))
   end)
 
   it("of a pending order is judged by its new price, stop and volume together", function()

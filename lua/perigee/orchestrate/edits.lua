@@ -48,6 +48,13 @@ local function judge(row, to, limits)
   return not ok and ("%s: %s"):format(rule, reason) or nil
 end
 
+-- A stop that is as near as it was, or nearer, needs no reckoning: it passes although a rate is missing.
+local function no_wider(p, stop)
+  if not p.stop or not stop then return stop == p.stop end
+  local difference = (decimal.new(stop) - decimal.new(p.stop)):sign()
+  return difference == 0 or (difference > 0) == (p.side == "BUY")
+end
+
 --- What keeps new levels from a position.
 ---@param p perigee.Position
 ---@param stop any    nil: as it is; json.null: none
@@ -63,7 +70,7 @@ function edits.position(p, stop, target, limits)
   local rule, why = precheck.order(ledger.account(p.account).broker, { op = "edit", symbol = p.canonical, side = p.side,
     stop = to.stop, target = to.target }, { now_stop = p.stop, now_target = p.target })
   if rule then return ("%s: %s"):format(rule, why) end
-  return stop ~= nil and judge(p, to, limits) or nil
+  return not no_wider(p, to.stop) and judge(p, to, limits) or nil
 end
 
 ---@class perigee.PendingTo
