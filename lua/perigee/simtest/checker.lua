@@ -205,13 +205,21 @@ function Checker:sending(account, bytes)
   within_risk(self, newest)
 end
 
+-- The journal says that another order of the same wording has become this.
+local function is_anothers(self, o, key, id)
+  for _, other in ipairs(intents_like(self, key)) do
+    if other.id ~= o.id and other.position == id then return true end
+  end
+  return false
+end
+
 --- Which position an order really opened, if any.
 ---@param o perigee.simtest.Order
 ---@return boolean known, string|nil id
 function Checker:truth(o)
   local key = key_of(o)
   for _, opened in ipairs(self.venue.opened) do
-    if opened.key == key then return true, opened.id end
+    if opened.key == key and not is_anothers(self, o, key, opened.id) then return true, opened.id end
   end
   return false, nil
 end
