@@ -81,6 +81,9 @@ describe("the router", function()
         execute_all = '{"symbol":"X","side":"LONG","quantity":"1","stop_loss":"1","take_profit":"1"}',
         execute_batch = '{"orders":[{"account_id":"1","symbol":"X","side":"LONG","quantity":"1","stop_loss":"1",'
           .. '"take_profit":"1"}]}', edit_all = '{"symbol":"X"}', edit_position = "{}",
+        assign_order = '{"position_id":null}', edit_pending_order = "{}",
+        create_pending_order = '{"account_id":"1","symbol":"X","side":"LONG","order_type":"LIMIT","quantity":"1",'
+          .. '"price":"2","stop_loss":"1"}',
         set_entries = '{"stopped":true}' }
       local status = ask(it_router, r.method, api.prefix .. path .. query, { as = "admin", body = bodies[r.id] })
       assert.equal(409, status, r.id)
