@@ -50,6 +50,20 @@ try {
     }
   }
 
+  await test('a part of a page that does not come while the office is away comes later', async () => {
+    const cut = await open(browser, perigee.address, { state });
+    let lost = 0;
+    await cut.route(/\/assets\/chart[^/]*\.js$/, (request) => {
+      lost += 1;
+      return lost <= 2 ? request.abort() : request.continue();
+    });
+    await cut.goto('/');
+    await cut.locator('main canvas').first().waitFor({ timeout: 20_000 });
+    truthy(lost > 2, `the part was asked for ${lost} times`);
+    equal(await cut.getByText('This page broke').count(), 0, 'pages that broke');
+    await cut.context().close();
+  });
+
   const page = await open(browser, perigee.address, { state });
   await test('a connection that is lost is shown, and comes back by itself', async () => {
     await page.goto('/');

@@ -2,6 +2,7 @@
 // The pages: each is code of its own, loaded when it is first shown (or when the pointer rests on its link).
 import { lazy, type ComponentType } from "react";
 import type { Dictionary } from "@/i18n";
+import { loadPart } from "@/lib/part";
 import type { IconName } from "@/ui/icons";
 
 export interface Route {
@@ -13,7 +14,7 @@ export interface Route {
 }
 
 function route(path: string, word: Route["word"], icon: IconName, load: Route["load"]): Route {
-  return { path, word, icon, load, Page: lazy(load) };
+  return { path, word, icon, load, Page: lazy(() => loadPart(load)) };
 }
 
 export const routes: readonly Route[] = [

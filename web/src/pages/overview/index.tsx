@@ -5,6 +5,7 @@ import { useCurrency, useOverview, usePerformance, type Period } from "@/api/que
 import { useTrades } from "@/api/trades";
 import { choiceParam, follow, useParam } from "@/lib/address";
 import { money, MISSING, profit } from "@/lib/format";
+import { loadPart } from "@/lib/part";
 import { useWords } from "@/i18n";
 import { useLive, usePhase, usePositions, useTotals } from "@/live/live";
 import { positionKey } from "@/live/model";
@@ -15,7 +16,7 @@ import { Card, EmptyState, ErrorState, Segments } from "@/ui/basic";
 import { Flash, toneOf } from "@/ui/numbers";
 import { DataTable } from "@/ui/table";
 
-const Chart = lazy(() => import("./chart"));
+const Chart = lazy(() => loadPart(() => import("./chart")));
 const PERIODS = ["1h", "24h", "7d", "30d", "all"] as const satisfies readonly Period[];
 const periodParam = choiceParam(PERIODS, "24h");
 

@@ -7,6 +7,7 @@ import type { Candle, Position, Trade } from "@/api/types";
 import { useParam } from "@/lib/address";
 import { toFloat } from "@/lib/decimal";
 import { number } from "@/lib/format";
+import { loadPart } from "@/lib/part";
 import { useLive, usePhase, usePositions } from "@/live/live";
 import type { LiveState } from "@/live/model";
 import { useWords } from "@/i18n";
@@ -17,7 +18,7 @@ import type { PriceLine } from "./chart-view";
 import { selectedParam, timeframeParam } from "./filters";
 import { usePosition } from "./live";
 
-const ChartView = lazy(() => import("./chart-view"));
+const ChartView = lazy(() => loadPart(() => import("./chart-view")));
 
 const PAGE = 300;
 const MOST = 6_000;
