@@ -233,6 +233,20 @@ static struct look look_of(const struct order *o)
                          .asked_ms = o->intent_ms};
 }
 
+static struct look look_of_fill(const struct acct *a, const struct pending *p)
+{
+    const struct order *o = p->order != 0 ? ledger_order(a->x->c.ledger, p->order) : NULL;
+    bool as_ordered = o != NULL && o->stop == p->stop && o->target == p->target;
+    return (struct look){.order = p->order,
+                         .instrument = p->instrument,
+                         .side = p->side,
+                         .volume = p->volume,
+                         .stop = p->stop,
+                         .target = p->target,
+                         .tag = as_ordered ? o->tag : -1,
+                         .asked_ms = p->created_ms};
+}
+
 static bool same_shape(const struct row *r, decimal volume, const struct look *l)
 {
     return r->instrument == l->instrument && r->side == l->side && volume.v == l->volume.v;
@@ -258,6 +272,41 @@ static bool waits(const struct order *o)
     return order_enters(o->op) &&
            (o->state == ORDER_INTENT || o->state == ORDER_SENT || o->state == ORDER_UNKNOWN ||
             (o->state == ORDER_ACCEPTED && !o->shown));
+}
+
+/* It still rested in a list that was begun after the row was seen first: that row is not it. */
+static bool outlived(struct acct *a, const struct drun *d, const char *id)
+{
+    const struct puzzle *z = puzzle_of(a, id);
+    return !d->missing && z != NULL && d->as_of_ns > z->seen_ns;
+}
+
+/* Nothing else of ours may be this row, a position with these levels. */
+static bool only_of_levels(struct acct *a, const struct look *l, const struct drun *self,
+                           const struct row *r)
+{
+    const struct ledger *ledger = a->x->c.ledger;
+    decimal volume = rows_volume(a->x, r);
+    for (size_t k = 0; k < a->order_count; k++) {
+        const struct order *o = ledger_order(ledger, a->orders[k].id);
+        if (o == NULL || o->id == l->order || !order_enters(o->op) ||
+            !(waits(o) || o->state == ORDER_ABSENT) || puzzle_denied(a, r->id, o->id))
+            continue;
+        struct look other = look_of(o);
+        if (same_levels(r, volume, &other) && in_window(r, o->intent_ms, MATCH_EARLY_MS))
+            return false;
+    }
+    for (size_t k = 0; k < a->resting_count; k++) {
+        const struct drun *d = &a->resting[k];
+        const struct pending *p = ledger_pending(ledger, a->index, d->id);
+        if (p == NULL || d == self || p->order == l->order || outlived(a, d, r->id) ||
+            puzzle_denied(a, r->id, p->order))
+            continue;
+        struct look other = look_of_fill(a, p);
+        if (same_levels(r, volume, &other) && in_window(r, p->created_ms, MATCH_EARLY_MS))
+            return false;
+    }
+    return true;
 }
 
 /* Nothing else of ours may be row `id`, a position of this shape. */
@@ -347,9 +396,12 @@ static void match_look(struct acct *a, const struct look *l, int64_t early_ms, b
 
 /* By stop and target. A broker's clock can be wrong by minutes: when nothing fits in time, a tag is
  * enough to say whose it is, and both levels without one are enough to ask. */
-static void match_levels(struct acct *a, const struct look *l, struct match *m)
+static void match_levels(struct acct *a, const struct look *l, const struct drun *self,
+                         struct match *m)
 {
     match_look(a, l, MATCH_EARLY_MS, true, m);
+    if (m->at >= 0 && l->tag < 0 && !only_of_levels(a, l, self, &a->x->rows[m->at]))
+        m->at = -2;
     if (m->at == -1 && unique_levels(l)) {
         match_look(a, l, MATCH_SLOW_MS, true, m);
         if (m->at >= 0 && l->tag < 0)
@@ -385,7 +437,7 @@ void rows_match(struct acct *a, const struct orun *r, const struct order *o, int
     /* The id in its answer proves more than one level, and may be in the history. */
     if (!unique_levels(&l) && o->position[0] != '\0' && r->closed_reads == 0)
         return;
-    match_levels(a, &l, m);
+    match_levels(a, &l, NULL, m);
     if (m->at != -1 || o->state == ORDER_ABSENT) /* long after, look alike is not enough */
         return;
     /* What is there in a list of before the answer may be a hand's, and its own row comes yet; what
@@ -397,22 +449,43 @@ void rows_match(struct acct *a, const struct orun *r, const struct order *o, int
     match_shape(a, &l, NULL, m);
 }
 
-static bool same_order(const struct row *r, const struct order *o)
+/* How much of a pending order's row is as o asked for: a hand may have moved a price before a list
+ * showed it first. */
+enum likeness { UNLIKE, MOVED, EXACT };
+
+static enum likeness order_like(const struct row *r, const struct order *o)
 {
-    return r->instrument == o->instrument && r->side == o->side && r->type == o->type &&
-           r->volume.v == o->volume.v && r->price_points == o->price;
+    if (r->instrument != o->instrument || r->side != o->side || r->type != o->type ||
+        r->volume.v != o->volume.v)
+        return UNLIKE;
+    int same = (r->price_points == o->price) + (r->stop_points == o->stop) +
+               (r->target_points == o->target);
+    return same == 3 ? EXACT : same == 2 ? MOVED : UNLIKE;
 }
 
-static void look_order(struct acct *a, const struct order *o, int64_t early_ms, struct match *m)
+static void look_order(struct acct *a, const struct order *o, int64_t early_ms, enum likeness like,
+                       struct match *m)
 {
     const struct exec *x = a->x;
     for (size_t k = 0; k < x->row_count; k++) {
         const struct row *r = &x->rows[k];
-        if (open_to(a, k, o->id) && same_order(r, o) && in_window(r, o->intent_ms, early_ms) &&
-            r->stop_points == o->stop && r->target_points == o->target &&
-            !rows_gone(x, a->index, r->id, true, INT64_MIN))
+        if (open_to(a, k, o->id) && order_like(r, o) == like &&
+            in_window(r, o->intent_ms, early_ms) && !rows_gone(x, a->index, r->id, true, INT64_MIN))
             add_candidate(m, k, r->id);
     }
+}
+
+/* No other order of ours may be this row, a pending order as o asked for. */
+static bool only_order_like(const struct acct *a, const struct order *o, const struct row *r)
+{
+    for (size_t k = 0; k < a->order_count; k++) {
+        const struct order *other = ledger_order(a->x->c.ledger, a->orders[k].id);
+        if (other != NULL && other->id != o->id && other->op == ORDER_PENDING &&
+            (waits(other) || other->state == ORDER_ABSENT) && order_like(r, other) == EXACT &&
+            in_window(r, other->intent_ms, MATCH_EARLY_MS) && !puzzle_denied(a, r->id, other->id))
+            return false;
+    }
+    return true;
 }
 
 void rows_match_order(struct acct *a, const struct order *o, struct match *m)
@@ -422,11 +495,18 @@ void rows_match_order(struct acct *a, const struct order *o, struct match *m)
     if (match_word(a, o->id, m) || match_id(x, o->position, m))
         return;
     m->by = o->tag >= 0 ? "tag" : "stops";
-    look_order(a, o, MATCH_EARLY_MS, m);
+    look_order(a, o, MATCH_EARLY_MS, EXACT, m);
+    if (m->at >= 0 && o->tag < 0 && !only_order_like(a, o, &x->rows[m->at]))
+        m->at = -2;
     if (m->at != -1)
         return;
-    look_order(a, o, MATCH_SLOW_MS, m); /* as in match_levels; its price is one more level */
+    look_order(a, o, MATCH_SLOW_MS, EXACT, m); /* as in match_levels; its price is one more level */
     if (m->at >= 0 && o->tag < 0)
+        m->at = -2;
+    if (m->at != -1 || o->state == ORDER_ABSENT) /* long after, look alike is not enough */
+        return;
+    look_order(a, o, MATCH_EARLY_MS, MOVED, m);
+    if (m->at >= 0 && (o->tag < 0 || x->rows[m->at].price_points == o->price))
         m->at = -2;
 }
 
@@ -434,21 +514,13 @@ void rows_match_fill(struct acct *a, const struct drun *d, struct match *m)
 {
     const struct exec *x = a->x;
     const struct pending *p = ledger_pending(x->c.ledger, a->index, d->id);
-    const struct order *o = p->order != 0 ? ledger_order(x->c.ledger, p->order) : NULL;
-    struct look l = {.order = p->order,
-                     .instrument = p->instrument,
-                     .side = p->side,
-                     .volume = p->volume,
-                     .stop = p->stop,
-                     .target = p->target,
-                     .tag = o != NULL && o->stop == p->stop && o->target == p->target ? o->tag : -1,
-                     .asked_ms = p->created_ms};
+    struct look l = look_of_fill(a, p);
     match_none(m);
     if (match_word(a, p->order, m) || match_id(x, p->id, m))
         return;
     if (!d->missing && l.tag < 0) /* it may rest still */
         return;
-    match_levels(a, &l, m);
+    match_levels(a, &l, d, m);
     if (m->at != -1 || !d->missing)
         return;
     match_shape(a, &l, d, m);
@@ -476,7 +548,7 @@ bool settle_resembles_order(const struct acct *a, const struct row *r)
     for (size_t k = 0; k < a->order_count; k++) {
         const struct order *o = ledger_order(a->x->c.ledger, a->orders[k].id);
         if (o != NULL && o->op == ORDER_PENDING && waits(o) &&
-            in_window(r, o->intent_ms, MATCH_SLOW_MS) && same_order(r, o) &&
+            in_window(r, o->intent_ms, MATCH_SLOW_MS) && order_like(r, o) != UNLIKE &&
             !puzzle_denied(a, r->id, o->id))
             return true;
     }

@@ -266,7 +266,8 @@ static void a_hands_pending_order_is_an_orders(void **state)
     struct err e;
     uint64_t order = create_near(w, IN_FLIGHT, NULL);
     struct seen_order row = resting(w, "P1", order);
-    row.price = w_price(495100); /* the broker has rounded it */
+    row.price = w_price(495100); /* the broker has rounded it, and its stop */
+    row.stop = w_price(491900);
     w_orders(w, 0, w_now(w), &row, 1);
     assert_false(pend(w, "P1")->ours);
     w_answer(w, w->call_count - 1, VERDICT_ACCEPTED, "P1", NULL);

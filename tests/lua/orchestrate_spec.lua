@@ -16,7 +16,9 @@ describe("orchestrate", function()
       ["perigee.event"] = { emit = function(kind, fields) told[#told + 1] = { kind, fields.account, fields.rule } end },
       ["perigee.exec"] = { batch = function(options) wanted = options return batch end,
         risk = function(fn) guard = fn end },
-      ["perigee.ledger"] = { account = function(id) return { broker = "paper", group = groups[id] } end,
+      ["perigee.ledger"] = { account = function(id)
+          return id ~= "unread" and { broker = "paper", group = groups[id] } or nil
+        end,
         entry_pending = function(account) return account == "pending" end,
         size = function(ask)
           asked = ask
@@ -166,5 +168,12 @@ describe("orchestrate", function()
       orders = { ["1"] = { volume = "0.3", stop = "150", target = "250" } } })
     assert.same({ 150, 250 }, { added[1].stop, added[1].target })
     assert.same({ 200, 203, 3 }, { added[2].stop, added[2].target, added[2].attempt })
+  end)
+
+  it("creates no pending order on an account that was not read yet", function()
+    local state, err = orchestrate.pending({ account = "unread", symbol = "BTCUSD", side = "BUY", type = "LIMIT",
+      volume = "0.1", price = "90", stop = "80" }, limits)
+    assert.same({ nil, "unavailable" }, { state, err.code })
+    assert.matches("account unread has not been read yet", err.message)
   end)
 end)

@@ -212,7 +212,12 @@ function orchestrate.pending(ask, limits)
   local function refused(rule, reason)
     return nil, { code = "refused", message = ("%s: %s"):format(rule, reason), source = "orchestrate", retry = "no" }
   end
-  local rule, reason = precheck.order(ledger.account(ask.account).broker, { op = "pending", symbol = ask.symbol,
+  local row = ledger.account(ask.account)
+  if not row then
+    return nil, { code = "unavailable", message = ("account %s has not been read yet"):format(ask.account),
+      source = "orchestrate", retry = "safe" }
+  end
+  local rule, reason = precheck.order(row.broker, { op = "pending", symbol = ask.symbol,
     side = ask.side, type = ask.type, volume = ask.volume, price = ask.price, stop = ask.stop, target = ask.target })
   if rule then return refused(rule, reason) end
   local result, err = ledger.size { account = ask.account, canonical = ask.symbol, side = ask.side, price = ask.price,

@@ -19,12 +19,13 @@ local KEPT = 20000 -- events that are kept for a trace
 ---@field price string
 ---@field stop string
 ---@field target string
----@field position string|nil  of a close or edit; of an open once it is known
+---@field type string          LIMIT or STOP, of a pending order
+---@field position string|nil  of a close, edit or cancel; of an entry once it is known
 ---@field signal integer
 ---@field state string         INTENT, SENT, ACCEPTED, REJECTED, UNKNOWN, ABSENT, NOT_SENT
 ---@field absent boolean       it was ABSENT once
 ---@field lost_ms integer|nil   market ms since which its outcome is not known
----@field shown boolean        its position was opened or closed in the journal
+---@field shown boolean        its position or pending order was told in the journal
 ---@field at_ms integer        market ms of its intent
 
 ---@class perigee.simtest.Account
@@ -32,6 +33,9 @@ local KEPT = 20000 -- events that are kept for a trace
 ---@field positions table<string, table>      open, by broker id
 ---@field seen table<string, integer>         market ms at which a position was told first
 ---@field closes table<string, table>         position_closed events, by uid
+---@field pendings table<string, table>       that rest, by broker id
+---@field cancelling table<string, table>     pending_cancelling of one that was not told gone since
+---@field ambiguous table<integer, boolean>    orders that an operator is asked about
 ---@field wanted table<string, table>         position_closing of a whole position that was not closed since
 ---@field balances table<string, string>      newest figure of each account
 ---@field signals table<integer, table>
@@ -43,16 +47,18 @@ Account.__index = Account
 ---@return perigee.simtest.Account
 function account.new()
   return setmetatable({ orders = {}, order_list = {}, positions = {}, seen = {}, closes = {},
-    close_list = {}, wanted = {},
+    close_list = {}, wanted = {}, pendings = {}, rested = {}, cancelling = {}, ambiguous = {},
     balances = {}, signals = {}, events = {}, last = 0, problems = {}, counts = {} }, Account)
 end
+
+local enters = { open = true, pending = true }
 
 local folds = {}
 
 function folds.intent(self, e)
   local o = { id = e.order, account = e.account, op = e.op, symbol = e.symbol, side = e.side, volume = e.volume,
     price = e.price, stop = e.stop or "0", target = e.target or "0", position = e.position, signal = e.signal or 0,
-    state = "INTENT", at_ms = e.market_ms }
+    type = e.type, state = "INTENT", at_ms = e.market_ms }
   if self.orders[o.id] then self.problems[#self.problems + 1] = ("order %d has two intents"):format(o.id) end
   self.orders[o.id] = o
   self.order_list[#self.order_list + 1] = o
@@ -68,7 +74,7 @@ local function step(state)
     o.state = state
     if state == "ABSENT" then o.absent = true end
     if state == "UNKNOWN" then o.lost_ms = e.market_ms end
-    if e.broker_id and e.broker_id ~= "" and o.op == "open" then o.answered = e.broker_id end
+    if e.broker_id and e.broker_id ~= "" and enters[o.op] then o.answered = e.broker_id end
   end
 end
 
@@ -86,7 +92,32 @@ end
 
 local function shown(self, order, id)
   local o = order ~= 0 and self.orders[order]
-  if o and o.op == "open" then o.shown, o.position = true, id end
+  if o and enters[o.op] then o.shown, o.position = true, id end
+end
+
+function folds.pending_seen(self, e)
+  local before = self.rested[e.pending]
+  if before and (before.ours or not e.ours) then -- a hand's may turn out to be ours
+    self.problems[#self.problems + 1] = ("pending order %s was seen twice"):format(e.pending)
+  end
+  local p = { id = e.pending, account = e.account, order = e.order or 0, ours = e.ours, symbol = e.symbol,
+    side = e.side, type = e.type, volume = e.volume, price = e.price, stop = e.stop or "0", target = e.target or "0" }
+  self.pendings[e.pending], self.rested[e.pending] = p, p
+  shown(self, e.order or 0, e.pending)
+end
+
+function folds.pending_changed(self, e)
+  local p = self.pendings[e.pending]
+  if p then p.volume, p.price, p.stop, p.target = e.volume, e.price, e.stop or "0", e.target or "0" end
+end
+
+function folds.pending_cancelling(self, e) self.cancelling[e.pending] = e end
+
+function folds.pending_gone(self, e)
+  if not self.pendings[e.pending] then
+    self.problems[#self.problems + 1] = ("pending order %s is gone and did not rest"):format(e.pending)
+  end
+  self.pendings[e.pending], self.cancelling[e.pending] = nil, nil
 end
 
 function folds.position_opened(self, e)
@@ -123,6 +154,8 @@ function folds.position_closed(self, e)
   end
 end
 
+function folds.order_ambiguous(self, e) self.ambiguous[e.order] = e.candidates ~= "[]" or nil end
+
 function folds.balance(self, e) self.balances[e.account] = e.balance end
 
 function folds.signal(self, e) self.signals[e.signal] = e end
@@ -158,10 +191,10 @@ end
 
 local open_ended = { INTENT = true, SENT = true, UNKNOWN = true }
 
---- Is a write on its way, or a close wanted?
+--- Is a write on its way, a close or cancel wanted, or an operator asked?
 ---@return boolean
 function Account:busy()
-  if next(self.wanted) then return true end
+  if next(self.wanted) or next(self.cancelling) or next(self.ambiguous) then return true end
   for _, o in ipairs(self.order_list) do
     if open_ended[o.state] then return true end
   end

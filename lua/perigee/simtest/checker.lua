@@ -23,6 +23,7 @@ function checker.new(options)
   local self = setmetatable({ venue = options.venue, account = options.account, limits = options.limits,
     now = options.now, violations = {}, executed = {}, by_signal = {}, parts = {}, closing = {} }, Checker)
   options.venue.on_opened = function(o) self:opened(o) end
+  options.venue.on_rested = function(o) self:rested(o) end
   options.venue.on_closed = function(c) self:closed(c) end
   options.account.on_event = function(e)
     if e.kind == "order_absent" then self:absent(e) end
@@ -42,15 +43,18 @@ local function same(a, b) return decimal.new(a or 0) == decimal.new(b or 0) end
 
 local function plain(value) return tostring(decimal.new(value or 0)) end
 
--- What the wire tells of an entry.
+local enters = { open = true, pending = true }
+
+-- What the wire tells of an entry; of a pending order its type and price, too.
 local function key_of(o)
-  return table.concat({ o.account, o.symbol, o.side, plain(o.volume), plain(o.stop), plain(o.target) }, " ")
+  local key = table.concat({ o.account, o.symbol, o.side, plain(o.volume), plain(o.stop), plain(o.target) }, " ")
+  return o.type and ("%s %s %s"):format(key, o.type, plain(o.price)) or key
 end
 
 local function intents_like(self, key)
   local list = {}
   for _, o in ipairs(self.account.order_list) do
-    if o.op == "open" and (o.key or key_of(o)) == key then
+    if enters[o.op] and (o.key or key_of(o)) == key then
       o.key = key
       list[#list + 1] = o
     end
@@ -68,6 +72,9 @@ local function count_ours(self, account)
     local o = self.venue.by_id[p.id]
     count = count + (o and o.ours and 1 or 0)
   end
+  for _, o in ipairs(self.venue.sim:pendings(account)) do
+    count = count + (self.venue.rested[o.id].ours and 1 or 0)
+  end
   return count
 end
 
@@ -75,7 +82,7 @@ end
 local function late_entries(self, account)
   local count = 0
   for _, o in ipairs(self.account.order_list) do
-    if o.account == account and o.op == "open" and o.absent then count = count + 1 end
+    if o.account == account and enters[o.op] and o.absent then count = count + 1 end
   end
   return count
 end
@@ -84,7 +91,7 @@ local function one_each(self, o, key, intents)
   local done = (self.executed[key] or 0) + 1
   self.executed[key] = done
   if done > #intents then
-    self:violation("one position each", "%s: %d positions were opened for %d intents of %s", o.id, done, #intents, key)
+    self:violation("one position each", "%s: %d were made of %d intents of %s", o.id, done, #intents, key)
   end
   local signals, signal = {}, nil
   for _, i in ipairs(intents) do
@@ -100,24 +107,34 @@ local function one_each(self, o, key, intents)
   self.by_signal[of] = o.id
 end
 
---- The broker has opened a position, by a request or by a hand.
----@param o perigee.simtest.Opened
-function Checker:opened(o)
-  if not o.ours then return end
+-- A request has made a position or a pending order.
+local function entered(self, o)
   self.account:read()
   local key = key_of(o)
   local intents = intents_like(self, key)
   o.key = key
   if #intents == 0 then
-    self:violation("intent first", "%s was opened by a request that no intent on disk speaks of: %s", o.id, key)
+    self:violation("intent first", "%s was made by a request that no intent on disk speaks of: %s", o.id, key)
   end
   one_each(self, o, key, intents)
   local open, most = count_ours(self, o.account), self.limits.max_positions + late_entries(self, o.account)
   if open > most then
-    self:violation("exposure", "account %s has %d positions of ours; risk allows %d", o.account, open, most)
+    self:violation("exposure", "account %s has %d positions and pending orders of ours; risk allows %d", o.account,
+      open, most)
   end
 end
 
+--- The broker has opened a position, by a request, by a hand, or out of a pending order.
+---@param o perigee.simtest.Opened
+function Checker:opened(o)
+  if o.ours and not o.pending then entered(self, o) end
+end
+
+--- The broker has taken a pending order.
+---@param o perigee.simtest.Rested
+function Checker:rested(o)
+  if o.ours then entered(self, o) end
+end
 
 --- The broker has closed a position in full or in part by a request of the engine.
 ---@param c { id: string, account: string, volume: string|nil }  volume nil: all of it
@@ -139,9 +156,10 @@ end
 ---@param e table  order_absent
 function Checker:absent(e)
   local o = self.account.orders[e.order]
-  if not o or o.op ~= "open" then return end
+  if not o or not enters[o.op] then return end
   local count, from = 0, (o.lost_ms or 0) + self.limits.absent_after_ms
-  for _, at in ipairs(self.venue.reads[o.account] or {}) do
+  local lists = o.op == "pending" and self.venue.lists or self.venue.reads
+  for _, at in ipairs(lists[o.account] or {}) do
     if at >= from then count = count + 1 end
   end
   if count < self.limits.absent_reads then
@@ -162,34 +180,32 @@ local function within_risk(self, o)
   end
 end
 
--- A close that leaves is one that is wanted, or a part that was meant once.
-local function close_leaves(self, account, bytes)
-  local id = bytes:match('"positionId":"([^"]+)"')
-  local whole = bytes:match("^POST [^ ]*/position/close ")
+-- What a request that names a position or pending order is in the journal, and the member that names it.
+local named = {
+  ["/position/close"] = { op = "close", id = "positionId" },
+  ["/position/close-partially"] = { op = "close_partial", id = "positionId" },
+  ["/pending-order/edit"] = { op = "pending_edit", id = "id" },
+  ["/pending-order/cancel"] = { op = "cancel", id = "id" },
+}
+
+-- It is one that is meant and not yet known to have been answered.
+local function write_leaves(self, account, what, bytes)
+  local id = bytes:match('"' .. what.id .. '":"([^"]+)"')
   for _, o in ipairs(self.account.order_list) do
-    if o.account == account and o.position == id and pending[o.state]
-      and o.op == (whole and "close" or "close_partial") then
-      return
-    end
+    if o.account == account and o.position == id and pending[o.state] and o.op == what.op then return end
   end
-  self:violation("intent first", "a close of %s of account %s leaves and no intent on disk speaks of it", tostring(id),
-    account)
+  self:violation("intent first", "a %s of %s of account %s leaves and no intent on disk speaks of it", what.op,
+    tostring(id), account)
 end
 
---- A request leaves the engine: its intent must be on the disk, and no other entry of its symbol may be open.
----@param account string|nil
----@param bytes string
-function Checker:sending(account, bytes)
-  local path = bytes:match("^POST [^ ]*(/position/%S+) ")
-  if not path or not account then return end
-  self.account:read()
-  if path:match("^/position/close") then return close_leaves(self, account, bytes) end
-  if path ~= "/position/open" then return end
+local entries = { ["/position/open"] = "open", ["/pending-order/create"] = "pending" }
+
+local function entry_leaves(self, account, op)
   local newest, others = nil, {}
   for _, o in ipairs(self.account.order_list) do
-    if o.account == account and o.op == "open" and (pending[o.state] or o.state == "ACCEPTED" and not o.shown) then
+    if o.account == account and enters[o.op] and (pending[o.state] or o.state == "ACCEPTED" and not o.shown) then
       others[#others + 1] = o
-      if pending[o.state] and o.state ~= "UNKNOWN" then newest = o end
+      if o.op == op and pending[o.state] and o.state ~= "UNKNOWN" then newest = o end
     end
   end
   if not newest then
@@ -205,6 +221,21 @@ function Checker:sending(account, bytes)
   within_risk(self, newest)
 end
 
+--- A request leaves the engine: its intent must be on the disk, and no other entry of its symbol may be open.
+---@param account string|nil
+---@param bytes string
+function Checker:sending(account, bytes)
+  local path = bytes:match("^POST [^ ]*(/position/%S+) ") or bytes:match("^POST [^ ]*(/pending%-order/%S+) ")
+  if not path or not account then return end
+  if named[path] then
+    self.account:read()
+    write_leaves(self, account, named[path], bytes)
+  elseif entries[path] then
+    self.account:read()
+    entry_leaves(self, account, entries[path])
+  end
+end
+
 -- The journal says that another order of the same wording has become this.
 local function is_anothers(self, o, key, id)
   for _, other in ipairs(intents_like(self, key)) do
@@ -213,7 +244,7 @@ local function is_anothers(self, o, key, id)
   return false
 end
 
---- Which position an order really opened, if any.
+--- Which position an order really opened, if any; of a pending order what it is now.
 ---@param o perigee.simtest.Order
 ---@return boolean known, string|nil id
 function Checker:truth(o)
@@ -221,16 +252,23 @@ function Checker:truth(o)
   for _, opened in ipairs(self.venue.opened) do
     if opened.key == key and not is_anothers(self, o, key, opened.id) then return true, opened.id end
   end
+  if o.op ~= "pending" then return false, nil end
+  for _, rested in ipairs(self.venue.rested_list) do
+    local position = self.venue:became(rested)
+    if rested.key == key and not is_anothers(self, o, key, rested.id)
+      and not (position and is_anothers(self, o, key, position)) then
+      return true, position or self.venue:rests(rested) and rested.id or nil
+    end
+  end
   return false, nil
 end
 
 local CLOSE_SOON_MS = 3000
 
---- Each second: a close that is wanted goes out at once, whatever else asks for the budget. Where nothing goes wrong
---- with its account.
+--- Each second, behind a read of the journal: a close that is wanted goes out at once, whatever else asks for the
+--- budget. Where nothing goes wrong with its account.
 function Checker:tick()
   if not next(self.closing) or not self.calm then return end
-  self.account:read()
   local now = clock.market_ms()
   for id, c in pairs(self.closing) do
     if not self.calm(c.account, c.at_ms) then
@@ -270,13 +308,54 @@ local function check_positions(self)
   end
 end
 
+-- A pending order's levels are compared as they are now: edits and hands move them.
+local function check_pendings(self)
+  local seen = {}
+  for _, p in ipairs(self.venue:pendings()) do
+    seen[p.id] = true
+    local known, o = self.account.pendings[p.id], self.venue.rested[p.id]
+    if not known then
+      self:violation("known", "pending order %s of account %s rests and the engine does not know it", p.id, p.account)
+    else
+      if o.ours ~= known.ours then
+        self:violation("known", "pending order %s of account %s is %s and taken for %s", p.id, p.account,
+          o.ours and "ours" or "a hand's", known.ours and "ours" or "a hand's")
+      end
+      for _, name in ipairs({ "volume", "price", "stop", "target" }) do
+        if not same(p[name], known[name]) then
+          self:violation("known", "the %s of pending order %s is %s; the engine believes %s", name, p.id,
+            plain(p[name]), plain(known[name]))
+        end
+      end
+    end
+    if self.account.cancelling[p.id] then
+      self:violation("closed", "pending order %s of account %s was to be cancelled and rests", p.id, p.account)
+    end
+  end
+  for id, p in pairs(self.account.pendings) do
+    if not seen[id] then
+      self:violation("known", "pending order %s of account %s does not rest any more", id, p.account)
+    end
+  end
+end
+
+-- What was executed after it had been given up, and what a hand has cancelled before a list showed it: nothing at the
+-- broker tells of it any more.
+local function passed_unseen(self, key)
+  local count = 0
+  for _, o in ipairs(self.venue.rested_list) do
+    if o.key == key and o.by_hand and not self.account.rested[o.id] then count = count + 1 end
+  end
+  return count
+end
+
 local function check_orders(self)
   local by_key = {}
   for _, o in ipairs(self.account.order_list) do
     if pending[o.state] then
       self:violation("settled", "order %d (%s, account %s) is still %s", o.id, o.op, o.account, o.state)
     end
-    if o.op == "open" then
+    if enters[o.op] then
       local key = key_of(o)
       by_key[key] = by_key[key] or { accepted = 0 }
       if o.state == "ACCEPTED" then by_key[key].accepted = by_key[key].accepted + 1 end
@@ -286,7 +365,7 @@ local function check_orders(self)
   for key in pairs(by_key) do keys[#keys + 1] = key end
   table.sort(keys)
   for _, key in ipairs(keys) do
-    local executed = self.executed[key] or 0
+    local executed = (self.executed[key] or 0) - passed_unseen(self, key)
     if executed ~= by_key[key].accepted then
       self:violation("settled", "the broker executed %d of %s, the journal says %d", executed, key,
         by_key[key].accepted)
@@ -298,9 +377,9 @@ local function net_of(row)
   return decimal.new(row.profit or 0) + decimal.new(row.commission or 0) + decimal.new(row.swap or 0)
 end
 
-local function check_close(self, row)
+local function check_close(self, row, triggered)
   local told = self.account.closes[row.uid]
-  local o = self.venue.by_id[row.position]
+  local o = self.venue.by_id[row.position] or self.venue.rested[triggered[row.position]]
   -- What a hand opened and closed again, in full or in part, before a list showed it: only the balance tells of it.
   local seen_ms = self.account.seen[row.position] or math.maxinteger
   if not told and o and not o.ours and clock.parse(row.time) <= seen_ms then return net_of(row) end
@@ -322,7 +401,7 @@ end
 
 -- The broker's file adds up by itself, and our closings add up to it.
 local function check_money(self)
-  local balance, told, rows = {}, {}, 0
+  local balance, told, rows, triggered = {}, {}, 0, {} -- position -> the pending order that it was
   for _, row in ipairs(self.venue:ledger()) do
     for _, name in ipairs({ "profit", "commission", "swap" }) do
       if row[name] == "" then row[name] = nil end
@@ -330,10 +409,11 @@ local function check_money(self)
     if row.op == "account" then
       balance[row.account], told[row.account] = decimal.new(row.balance), decimal.new(row.balance)
     else
+      if row.op == "fill" then triggered[row.position] = row.order end
       balance[row.account] = balance[row.account] + net_of(row)
       if row.op:match("^close") then
         rows = rows + 1
-        told[row.account] = told[row.account] + check_close(self, row)
+        told[row.account] = told[row.account] + check_close(self, row, triggered)
       end
       if row.balance ~= "" and decimal.new(row.balance) ~= balance[row.account] then
         self:violation("money", "row %s of the broker's ledger: %s is not the sum %s", row.seq, row.balance,
@@ -356,6 +436,7 @@ end
 function Checker:finish()
   self.account:read()
   check_positions(self)
+  check_pendings(self)
   check_orders(self)
   self.closings = check_money(self)
   for _, text in ipairs(self.account.problems) do self:violation("legal", "%s", text) end

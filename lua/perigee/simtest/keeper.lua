@@ -88,6 +88,7 @@ end
 local function run_market(run)
   while true do
     tick(run)
+    run.account:read()
     run.checker:tick()
     if not task.sleep(SECOND, "io") then return end
   end
@@ -162,11 +163,15 @@ local function watch_network(run)
   core.on("down", function(how, code) on_down(run, how, code) end)
 end
 
--- A stop or target that was hit so lately that no list of positions was asked for since, nor its history and balance.
-local function closed_lately(run)
+-- A stop or target that was hit, or a pending order that was triggered, so lately that no list of positions was asked
+-- for since, nor its history and balance.
+local function moved_lately(run)
   local now = clock.market_ms()
   for _, id in ipairs(run.venue.ids) do
     if #run.venue.sim:closed(id, now - 40 * SECOND, now) > 0 then return true end
+    for _, p in ipairs(run.venue.sim:positions(id)) do
+      if run.venue.by_id[p.id].pending and p.opened_ms > now - 40 * SECOND then return true end
+    end
   end
   return false
 end
@@ -176,7 +181,7 @@ end
 local function await_young(run)
   local busy_ms, most_ms = run.plan.end_ms + 60 * SECOND, run.plan.end_ms + 300 * SECOND
   run.account:read()
-  while run.account:busy() and clock.io_ms() < busy_ms or closed_lately(run) and clock.io_ms() < most_ms do
+  while run.account:busy() and clock.io_ms() < busy_ms or moved_lately(run) and clock.io_ms() < most_ms do
     task.sleep(2 * SECOND, "io")
     run.account:read()
   end

@@ -65,13 +65,39 @@ local function entry(r, kind)
     holding_s = chance(r, 0.4) and r:range(10, 120) or 600, volume = r:range(1, 5) }
 end
 
+-- Some seeds trade with pending orders, too: some rest near the price and are triggered, some are far from it.
+local function pendings(seed, add, options)
+  local r = rng.new(seed, "pendings")
+  if not chance(r, 0.5) then return end
+  local some = math.max(options.signals // 4, 1)
+  local function created(kind, size)
+    local stop, target = distances(r)
+    local away = chance(r, 0.6) and r:range(1, 12) / 100 or r:range(60, 200) / 100
+    add({ kind = kind, direction = pick(r, { "LONG", "SHORT" }), type = pick(r, { "LIMIT", "STOP" }), away = away,
+      stop = stop, target = target, holding_s = chance(r, 0.4) and r:range(10, 120) or nil, volume = r:range(1, size),
+      account = r:range(1, options.accounts) }, r)
+  end
+  for _ = 1, r:range(1, 2 * some) do created("pend", 5) end
+  for _ = 1, r:range(0, some) do
+    add({ kind = "pend_edit", away = r:range(2, 100) / 100, stop = r:range(20, 90) / 100,
+      volume = chance(r, 0.3) and r:uniform() or nil }, r)
+  end
+  for _ = 1, r:range(0, some) do add({ kind = "pend_cancel" }, r) end
+  for _ = 1, r:range(0, some // 2) do created("hand_pend", 3) end
+  for _ = 1, r:range(0, some // 2) do add({ kind = "hand_pend_edit", away = r:range(2, 100) / 100 }, r) end
+  for _ = 1, r:range(0, some // 2) do add({ kind = "hand_pend_cancel" }, r) end
+  if chance(r, 0.3) then add({ kind = "cancel_all" }, r) end
+end
+
+local given_again = { execute = true, pend = true }
+
 -- An operator in doubt gives the same order again, with the same levels to the last digit: what came of the second one
 -- must not be taken for what came of the first.
 local function repeated(seed, list, last_ms)
   local r = rng.new(seed, "again")
   for i = 1, #list do
     local first = list[i]
-    if first.kind == "execute" and chance(r, 0.5) then
+    if given_again[first.kind] and chance(r, 0.5) then
       list[#list + 1] = { kind = "again", direction = first.direction, of = first, which = first.which,
         at_ms = math.min(first.at_ms + r:range(300, 4000), last_ms) }
     end
@@ -81,14 +107,15 @@ end
 -- Each signal, and around it what operators and customers do. `which` chooses a position when its time has come.
 local function actions(seed, first_ms, last_ms, options)
   local r, list = rng.new(seed, "actions"), {}
-  local function add(action)
-    action.at_ms, action.which = r:range(first_ms, last_ms), r:uniform()
+  local function add(action, own)
+    action.at_ms, action.which = (own or r):range(first_ms, last_ms), (own or r):uniform()
     list[#list + 1] = action
   end
   for _ = 1, options.signals do
     add(chance(r, 0.12) and { kind = "strategy_close" } or entry(r, pick(r, { "strategy", "strategy", "operator",
       "execute" })))
   end
+  pendings(seed, add, options)
   repeated(seed, list, last_ms)
   local some = math.max(options.signals // 4, 1)
   for _ = 1, r:range(0, some) do add { kind = "close", volume = chance(r, 0.4) and r:uniform() or nil } end

@@ -28,12 +28,30 @@ local KEPT = 20000 -- exchanges that are kept for a trace
 ---@field stop string
 ---@field target string
 ---@field ours boolean      a request of the engine opened it; else a hand
+---@field pending string|nil  the pending order that it was
 ---@field at_ms integer     market ms
+
+---@class perigee.simtest.Rested  a pending order, as it was created
+---@field id string
+---@field account string
+---@field symbol string
+---@field side string
+---@field type string
+---@field volume string
+---@field price string
+---@field stop string
+---@field target string
+---@field ours boolean
+---@field position string|nil  what it was triggered into, as far as that was seen
+---@field by_hand boolean|nil  a hand has cancelled it
 
 ---@class perigee.simtest.Venue
 ---@field sim any           the real book; use it to look, and for what a customer does by hand
 ---@field opened perigee.simtest.Opened[]       in order
 ---@field by_id table<string, perigee.simtest.Opened>
+---@field rested table<string, perigee.simtest.Rested>  every pending order that there was
+---@field rested_list perigee.simtest.Rested[]          the same, in order
+---@field lists table<string, integer[]>   as `reads`, of its lists of pending orders
 ---@field reads table<string, integer[]>   market ms of each account's lists of positions that were answered well
 ---@field exchanges table[] ring of the newest exchanges
 local Venue = {}
@@ -46,6 +64,29 @@ local function remember(self, ours, id, account, symbol, side, volume, stop, tar
     target = text(target or 0), ours = ours, at_ms = self.sim:now() }
   self.opened[#self.opened + 1], self.by_id[id] = o, o
   if self.on_opened then self.on_opened(o) end
+end
+
+local function remember_pending(self, ours, id, account, symbol, side, type, volume, price, stop, target)
+  local o = { id = id, account = account, symbol = symbol, side = side, type = type, volume = text(volume),
+    price = text(price), stop = text(stop or 0), target = text(target or 0), ours = ours }
+  self.rested[id], self.rested_list[#self.rested_list + 1] = o, o
+  if self.on_rested then self.on_rested(o) end
+end
+
+-- Positions that nobody opened: pending orders that were triggered.
+local function find_triggered(self)
+  if #self.rested_list == 0 then return end
+  for _, account in ipairs(self.ids) do
+    for _, p in ipairs(self.sim:positions(account)) do
+      local from = not self.by_id[p.id] and self.rested[p.order]
+      if from then
+        local o = { id = p.id, account = account, symbol = p.symbol, side = p.side, volume = p.volume, stop = p.stop,
+          target = p.target, ours = from.ours, pending = from.id, at_ms = p.opened_ms }
+        self.opened[#self.opened + 1], self.by_id[p.id], from.position = o, o, p.id
+        if self.on_opened then self.on_opened(o) end
+      end
+    end
+  end
 end
 
 -- The book as the HTTP face sees it: what it does by a request is recorded.
@@ -66,6 +107,11 @@ local function recorded(self)
       self.on_closed { id = id, account = account, volume = volume and text(volume) or nil }
     end
     return order, code, why
+  end
+  function methods.pending_create(_, account, symbol, side, type, ...)
+    local id, code, why = real:pending_create(account, symbol, side, type, ...)
+    if id then remember_pending(self, true, id, account, symbol, side, type, ...) end
+    return id, code, why
   end
   return setmetatable({}, { __index = function(proxy, name)
     local method = methods[name] or function(_, ...) return real[name](real, ...) end
@@ -108,7 +154,8 @@ function venue.open(options)
   local data = options.folder .. "/broker"
   fs.mkdir(data .. "/sim")
   local list = customers.list(options.accounts)
-  local self = setmetatable({ opened = {}, by_id = {}, reads = {}, exchanges = {}, next_exchange = 0, data = data,
+  local self = setmetatable({ opened = {}, by_id = {}, rested = {}, rested_list = {}, reads = {}, lists = {},
+    exchanges = {}, next_exchange = 0, data = data,
     logins = data .. "/logins.json", address = ADDRESS_HOST .. ":" .. ADDRESS_PORT, ids = {}, list = list }, Venue)
   self.sim = assert(sim.open { data = data, seed = options.seed })
   for i, account in ipairs(list) do self.ids[i] = account.id end
@@ -137,6 +184,7 @@ end
 --- Market time of the book is the clock's.
 function Venue:advance()
   assert(self.sim:advance(clock.market_ms()))
+  find_triggered(self)
 end
 
 --- What the trace shows of an exchange.
@@ -178,9 +226,11 @@ local function handle(self, faults, req)
   end
   local status, headers, body = call.act()
   row.status, row.done_ms = status, clock.io_ms()
-  if account and status == 200 and req:path():match("/open%-positions$") then
-    local list = self.reads[account] or {}
-    list[#list + 1], self.reads[account] = self.sim:now(), list
+  local path = req:path()
+  local list = path:match("/open%-positions$") and self.reads or path:match("/active%-orders$") and self.lists
+  if account and status == 200 and list then
+    local times = list[account] or {}
+    times[#times + 1], list[account] = self.sim:now(), times
   end
   if refusal then
     row.fault = "executed, answered " .. refusal.status
@@ -218,6 +268,59 @@ end
 function Venue:hand_close(position, volume)
   self:advance()
   return self.sim:close_position(position.account, position.id, position.symbol, position.side, volume)
+end
+
+---@return string|nil id
+function Venue:hand_pend(account, side, type, volume, price, stop, target)
+  self:advance()
+  local id = self.sim:hand_pending_create(account, "BTCUSD", side, type, volume, price, stop, target)
+  if id then remember_pending(self, false, id, account, "BTCUSD", side, type, volume, price, stop, target) end
+  return id
+end
+
+--- Another price for what rests.
+function Venue:hand_pend_edit(o, price)
+  self:advance()
+  return self.sim:hand_pending_edit(o.account, o.id, o.symbol, o.side, o.volume, price, o.stop, o.target)
+end
+
+function Venue:hand_pend_cancel(o)
+  self:advance()
+  local done = self.sim:hand_pending_cancel(o.account, o.id, o.symbol)
+  if done then self.rested[o.id].by_hand = true end
+end
+
+--- The position that a pending order was triggered into, open or closed; nil: none.
+---@param rested perigee.simtest.Rested
+---@return string|nil
+function Venue:became(rested)
+  if rested.position then return rested.position end
+  for _, c in ipairs(self.sim:closed(rested.account, 0, self.sim:now())) do
+    if c.order == rested.id then rested.position = c.id end
+  end
+  return rested.position
+end
+
+---@param rested perigee.simtest.Rested
+---@return boolean
+function Venue:rests(rested)
+  for _, o in ipairs(self.sim:pendings(rested.account)) do
+    if o.id == rested.id then return true end
+  end
+  return false
+end
+
+--- All pending orders that rest, by account and in order of their creation.
+---@return table[]
+function Venue:pendings()
+  local out = {}
+  for _, id in ipairs(self.ids) do
+    for _, o in ipairs(self.sim:pendings(id)) do
+      o.account = id
+      out[#out + 1] = o
+    end
+  end
+  return out
 end
 
 --- All open positions, by account and in order of opening.
