@@ -331,7 +331,7 @@
     F(command, ok, BOOL, "") \
     F(command, reason, STRING, "") \
     F(command, key, STRING, "idempotency key of the request; absent: none") \
-    F(command, answer, JSON, "what was answered, when there is a key")
+    F(command, answer, JSON, "what came of it, when there is a key; absent: asked again, and not done again")
 
 #define EVENT_FIELDS_notice(F) \
     F(notice, level, STRING, "info, warn, error") \

@@ -176,6 +176,8 @@ static int keep_answer(struct memory *m, const struct event *ev)
     if (!k)
         return 0;
     const char *text = event_str(ev, F_command_answer, &size);
+    if (size == 0) /* it was asked again, and told what is kept */
+        return 0;
     char *copy = malloc(size + 1);
     if (!copy)
         return ERR_NOMEM;

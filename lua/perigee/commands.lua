@@ -78,10 +78,13 @@ local function kept_answer(answer)
     error = "it was done before; its answer was too long to be kept" }
 end
 
-local function note(name, command, given, who, err, key, answer)
+-- `repeated`: what it is answered by was journalled with its key before.
+local function note(name, command, given, who, err, key, answer, repeated)
   local told, why = pcall(function()
     event.emit("command", { who = who, name = name, args = noted(command, given), ok = err == nil,
-      reason = err and err.message, key = key, answer = key and kept_answer(answer) })
+      reason = repeated and "not done again: " .. (err and err.message or "the key was used before")
+        or err and err.message,
+      key = key, answer = key and not repeated and kept_answer(answer) or nil })
     event.commit()
   end)
   if not told then log.error("commands", ("%s could not be journalled: %s"):format(name, tostring(why))) end
@@ -154,10 +157,8 @@ local function before(earlier, digest)
     .. "positions, nothing was sent again" }
 end
 
--- Runs a command once for each key: who asks again gets what came of it, over restarts, too; who asks while it runs
--- waits for it.
-local function once(name, command, passed, clean, context, key)
-  local digest = crypto.hash(canonical { name, clean, context.who })
+-- The reply to a key that was asked before, or is being asked at this moment; nil: to none of both.
+local function replied(key, digest)
   local now = running[key]
   if now then
     if now.digest ~= digest then return before({ digest = now.digest }, digest) end
@@ -166,6 +167,17 @@ local function once(name, command, passed, clean, context, key)
   end
   local earlier = memory.key(key)
   if earlier and clock.wall_ms() - earlier.wall_ms < KEPT_MS then return before(earlier, digest) end
+end
+
+-- Runs a command once for each key: who asks again gets what came of it, over restarts, too; who asks while it runs
+-- waits for it. That somebody asked again is journalled like the rest.
+local function once(name, command, passed, clean, context, key)
+  local digest = crypto.hash(canonical { name, clean, context.who })
+  local again = replied(key, digest)
+  if again then
+    note(name, command, passed, context.who, not again.ok and { message = again.error } or nil, key, again, true)
+    return again
+  end
   local mine = { digest = digest, task = task.spawn(begin_and_run, name, command, passed, clean, context, key, digest) }
   running[key] = mine
   local done, reply = mine.task:join()

@@ -102,7 +102,8 @@ static void ended(struct world *w, const char *key, const char *answer)
     struct event ev;
     event_init(&ev, EVENT_KIND_command);
     event_set_strz(&ev, F_command_key, key);
-    event_set_json(&ev, F_command_answer, answer, strlen(answer));
+    if (answer)
+        event_set_json(&ev, F_command_answer, answer, strlen(answer));
     apply(w, &ev);
 }
 
@@ -116,6 +117,8 @@ static void test_keys_of_a_day(void **state)
     begun(w, "k1", "d1", 1000000);
     begun(w, "k2", "d2", 1000000 + hour);
     ended(w, "k2", "{\"ok\":true}");
+    ended(w, "k1", NULL); /* asked again, which answers nothing */
+    ended(w, "k2", NULL);
     lua(w, "local key = require 'perigee.memory'.key\n"
            "assert(key 'k1'.digest == 'd1' and key 'k1'.wall_ms == 1000 and not key 'k1'.answer)\n"
            "assert(key 'k2'.answer == '{\"ok\":true}' and key 'k' == nil and key '' == nil)\n");

@@ -146,7 +146,7 @@ describe("the journal of commands", function()
 end)
 
 describe("a command with a key", function()
-  local commands, undo, told, memory, handler, replies, runs, gate, wall
+  local commands, undo, told, memory, handler, replies, runs, gate, wall, newest
 
   before_each(function()
     told, memory, replies, runs, gate, wall = {}, {}, {}, 0, nil, 1000000
@@ -163,9 +163,9 @@ describe("a command with a key", function()
       end } } }
     -- What the engine's memory does with the events.
     group["perigee.event"] = { emit = function(kind, fields)
-      told[#told + 1] = kind
+      told[#told + 1], newest = kind, fields
       if kind == "command_begun" then memory[fields.key] = { digest = fields.digest, wall_ms = wall } end
-      if kind == "command" and fields.key then memory[fields.key].answer = fields.answer end
+      if kind == "command" and fields.answer then memory[fields.key].answer = fields.answer end
     end, commit = function() end }
     group["perigee.memory"] = { key = function(key) return memory[key] end }
     group["perigee.clock"] = { wall_ms = function() return wall end }
@@ -193,7 +193,20 @@ describe("a command with a key", function()
       assert.equal(2, ask("k2", 5).result.run)
       assert.equal(3, ask(nil, 5).result.run)
       assert.equal(4, ask(nil, 5).result.run)
-      assert.same({ "command_begun", "command", "command_begun", "command", "command", "command" }, told)
+      assert.same({ "command_begun", "command", "command", "command_begun", "command", "command", "command" }, told)
+    end)
+  end)
+
+  it("leaves a row of each time it is asked again, which is no new answer", function()
+    task.run(function()
+      ask("k1", 5)
+      ask("k1", 5)
+      assert.same({ true, "not done again: the key was used before" }, { newest.ok, newest.reason })
+      assert.same({ "k1" }, { newest.key, newest.answer })
+      ask("k1", 6)
+      assert.same({ false, "not done again: the key was used for another request" }, { newest.ok, newest.reason })
+      assert.is_nil(newest.answer)
+      assert.is_true(ask("k1", 5).ok)
     end)
   end)
 

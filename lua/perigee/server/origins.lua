@@ -2,7 +2,7 @@
 -- Which request gave a command of the journal. Its event names the operator and the command; address and request id
 -- are added to its row of audit_log here, as soon as the projector has made the row. Events and answers come in the
 -- same order, so the first event of an operator's command belongs to the first answer. Of a command with a key it is
--- the event with that key: a repeated request, which does nothing, has none and takes no other one's.
+-- an event with that key: a repeated request, which does nothing, has one, too.
 
 local log = require "perigee.log"
 local queries = require "perigee.store.queries"
