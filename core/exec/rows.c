@@ -503,10 +503,13 @@ void rows_match_order(struct acct *a, const struct order *o, struct match *m)
     look_order(a, o, MATCH_SLOW_MS, EXACT, m); /* as in match_levels; its price is one more level */
     if (m->at >= 0 && o->tag < 0)
         m->at = -2;
-    if (m->at != -1 || o->state == ORDER_ABSENT) /* long after, look alike is not enough */
+    if (m->at != -1)
         return;
     look_order(a, o, MATCH_EARLY_MS, MOVED, m);
-    if (m->at >= 0 && (o->tag < 0 || x->rows[m->at].price_points == o->price))
+    bool by_tag = m->at >= 0 && o->tag >= 0 && x->rows[m->at].price_points != o->price;
+    if (!by_tag && o->state == ORDER_ABSENT) /* long after, look alike is not enough */
+        match_none(m);
+    else if (!by_tag && m->at >= 0)
         m->at = -2;
 }
 

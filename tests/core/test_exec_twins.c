@@ -152,6 +152,23 @@ static void moved_and_known_by_its_tag(void **state)
     w_fini(w);
 }
 
+/* Given up, executed late, and moved before a list showed it: its tag speaks still. */
+static void moved_and_late(void **state)
+{
+    struct world *w = *state;
+    uint64_t order = create_like(w, true, VERDICT_UNKNOWN, NULL);
+    struct seen_order row = resting(w, "P1", order);
+    w_pass(w, 30001);
+    for (int k = 0; k < 3; k++)
+        round_of(w, NULL, 0, NULL, 0, NULL, 0);
+    assert_int_equal(w_state(w, order), ORDER_ABSENT);
+    row.price = w_price(494000);
+    w_orders(w, 0, w_now(w), &row, 1);
+    assert_int_equal(pend(w, "P1")->order, order);
+    assert_int_equal(w_state(w, order), ORDER_ACCEPTED);
+    w_fini(w);
+}
+
 /* Without a tag, or with another stop, it may as well be a hand's. */
 static void moved_and_the_operators(void **state)
 {
@@ -182,8 +199,13 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(a_fill_may_be_a_twins),      T(a_twin_that_rests_still),    T(one_position_of_two),
-        T(an_absent_twin_may_be_late), T(moved_and_known_by_its_tag), T(moved_and_the_operators),
+        T(a_fill_may_be_a_twins),
+        T(a_twin_that_rests_still),
+        T(one_position_of_two),
+        T(an_absent_twin_may_be_late),
+        T(moved_and_known_by_its_tag),
+        T(moved_and_the_operators),
+        T(moved_and_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
