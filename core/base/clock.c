@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -297,4 +298,16 @@ int clock_iso_parse(const char *text, int64_t *market_ms)
     }
     *market_ms = days_of(year, month, day) * MS_PER_DAY + ms - offset * INT64_C(60000);
     return 0;
+}
+
+static_assert(sizeof(clockid_t) == sizeof(int), "a clock of the kernel's is an int");
+
+int clock_this_thread(struct clock_thread *t)
+{
+    return pthread_getcpuclockid(pthread_self(), &t->id) == 0 ? 0 : -1;
+}
+
+int64_t clock_thread_ns(const struct clock_thread *t)
+{
+    return kernel_ns(t->id);
 }

@@ -54,6 +54,13 @@ bool clock_runs(const struct clock *c);
  * run by itself. */
 int64_t clock_io_ms_until(struct clock *c, int64_t market_ms);
 
+/* What a thread has used of the processor. */
+struct clock_thread {
+    int id; /* the kernel's */
+};
+int clock_this_thread(struct clock_thread *t);         /* 0, or -1 where the kernel does not tell */
+int64_t clock_thread_ns(const struct clock_thread *t); /* may be asked by another thread */
+
 /* ISO-8601 UTC with milliseconds, "2022-01-01T00:00:00.000Z"; buf of at least 25 bytes. */
 void clock_iso(int64_t market_ms, char *buf);
 /* Parses ISO-8601 ("Z", "+hh:mm", no zone = UTC, ' ' or 'T', any fraction). 0 or ERR_INPUT. */

@@ -12,6 +12,7 @@
 #include "script/domain.h"
 #include "script/strategy.h"
 #include "script/task.h"
+#include "script/watchdog.h"
 
 #define SCRIPT_META "perigee.script"
 
@@ -35,7 +36,7 @@ struct script_box {
 struct word {
     const struct strategy *s;
     const struct strategy_signal *signal; /* NULL: it stopped */
-    const char *why;
+    const char *why, *trace;
 };
 
 static void push_hub(lua_State *L);
@@ -87,7 +88,8 @@ static int spawn(lua_State *L)
     } else {
         lua_pushstring(L, strategy_instance(w->s));
         lua_pushstring(L, w->why);
-        nargs = 2;
+        lua_pushstring(L, w->trace);
+        nargs = 3;
     }
     if (task_spawn(L, nargs, w->signal ? "signal" : "strategy stopped", &e) != 0)
         return luaL_error(L, "%s", e.message);
@@ -112,9 +114,9 @@ static void on_signal(void *arg, struct strategy *s, const struct strategy_signa
     hear(arg, &w);
 }
 
-static void on_stop(void *arg, struct strategy *s, const char *why)
+static void on_stop(void *arg, struct strategy *s, const char *why, const char *trace)
 {
-    struct word w = {.s = s, .why = why};
+    struct word w = {.s = s, .why = why, .trace = trace};
     hear(arg, &w);
 }
 
@@ -186,11 +188,20 @@ static const char *push_params(lua_State *L)
     return lua_tostring(L, -1);
 }
 
+/* 0: the default. */
+static lua_Integer limit_of(lua_State *L, const char *name, lua_Integer most)
+{
+    lua_Integer limit = domain_integer(L, 1, "script", name, 0);
+    if (limit < 0 || limit > most)
+        luaL_error(L, "script.%s: must not be below 0 or above %I", name, most);
+    return limit;
+}
+
 /* Fills c from the table at 1; its strings stay on the stack. */
 static void check_config(lua_State *L, struct strategy_config *c)
 {
-    static const char *const names[] = {"path",    "instance",     "symbol", "params",
-                                        "library", "memory_limit", NULL};
+    static const char *const names[] = {"path",         "instance", "symbol",  "params", "library",
+                                        "memory_limit", "soft_ms",  "hard_ms", NULL};
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
     domain_only(L, 1, "script", names);
@@ -199,10 +210,9 @@ static void check_config(lua_State *L, struct strategy_config *c)
     c->instance = domain_opt_string(L, 1, "script", "instance", "check");
     c->symbol = domain_opt_string(L, 1, "script", "symbol", "");
     c->library = domain_opt_string(L, 1, "script", "library", NULL);
-    lua_Integer limit = domain_integer(L, 1, "script", "memory_limit", 0);
-    if (limit < 0)
-        luaL_error(L, "script.memory_limit: must not be negative");
-    c->memory_limit = (size_t)limit;
+    c->memory_limit = (size_t)limit_of(L, "memory_limit", INT64_MAX);
+    c->soft_ms = (unsigned)limit_of(L, "soft_ms", 60000);
+    c->hard_ms = (unsigned)limit_of(L, "hard_ms", 60000);
     if (!c->library) {
         const char *home = host_of(L)->services.home;
         c->library = lua_pushfstring(L, "%s/lua/perigee/strategy", home ? home : ".");
@@ -214,7 +224,8 @@ static void check_config(lua_State *L, struct strategy_config *c)
 
 static void push_info(lua_State *L, const struct strategy *s)
 {
-    lua_createtable(L, 0, 8);
+    struct strategy_cost cost = strategy_cost(s);
+    lua_createtable(L, 0, 12);
     domain_set_string(L, "instance", strategy_instance(s));
     domain_set_string(L, "name", strategy_name(s));
     domain_set_string(L, "version", strategy_version(s));
@@ -222,6 +233,10 @@ static void push_info(lua_State *L, const struct strategy *s)
     domain_set_string(L, "symbol", strategy_symbol(s));
     domain_set_bool(L, "running", strategy_running(s));
     domain_set_string(L, "params", strategy_params(s));
+    domain_set_integer(L, "calls", (lua_Integer)cost.calls);
+    domain_set_integer(L, "slow", (lua_Integer)cost.slow);
+    domain_set_integer(L, "total_us", cost.total_ns / 1000);
+    domain_set_integer(L, "worst_us", cost.worst_ns / 1000);
 }
 
 static struct script_box *check_script(lua_State *L)
@@ -260,13 +275,26 @@ static int script_unload(lua_State *L)
     return script_gc(L);
 }
 
-/* load{path=, instance=, symbol=, params=, library=} -> handle | nil, err */
+/* In virtual time nothing depends on what the machine does. */
+static int set_watchdog(struct host *h, struct strategy_config *c, struct err *e)
+{
+    if (h->services.clock->mode == CLOCK_VIRTUAL)
+        return 0;
+    int rc = h->watchdog ? 0 : watchdog_new(&h->watchdog, e);
+    c->watchdog = h->watchdog;
+    return rc;
+}
+
+/* load{path=, instance=, symbol=, params=, library=, memory_limit=, soft_ms=, hard_ms=} -> handle |
+ * nil, err */
 static int load(lua_State *L)
 {
     struct market *m = BIND_SERVICE(L, market);
     struct strategy_config c;
     struct err e = {0};
     check_config(L, &c);
+    if (set_watchdog(host_of(L), &c, &e) != 0)
+        return push_err(L, e.code, e.message, "scripts", "no");
     (void)domain_string(L, 1, "script", "instance");
     (void)domain_string(L, 1, "script", "symbol");
     push_hub(L);
@@ -321,7 +349,7 @@ static int set_on_signal(lua_State *L)
     return set_listener(L, KEPT_SIGNAL);
 }
 
-/* on_stop(fn(instance, why)): in a new task */
+/* on_stop(fn(instance, why, traceback)): in a new task */
 static int set_on_stop(lua_State *L)
 {
     return set_listener(L, KEPT_STOP);

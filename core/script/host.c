@@ -18,6 +18,7 @@
 
 #include "script/bind.h"
 #include "script/task_inner.h"
+#include "script/watchdog.h"
 
 static_assert(LUA_EXTRASPACE >= sizeof(struct host *), "the extra space holds the host");
 
@@ -197,6 +198,7 @@ void host_free(struct host *h)
     }
     tasks_fini(h);
     lua_close(h->L);
+    watchdog_free(h->watchdog);
     free(h);
 }
 

@@ -25,8 +25,8 @@
 #include "trade/ledger.h"
 #include "venue/remote.h"
 
-struct tasks;      /* task.h */
-struct strategies; /* strategy.h */
+struct tasks;    /* task.h */
+struct watchdog; /* watchdog.h */
 
 /* What a process offers to its scripts; NULL members are not offered. None is owned. */
 struct host_services {
@@ -55,9 +55,10 @@ struct host {
     lua_State *L;
     struct host_services services;
     struct tasks *tasks;
-    struct strategies *strategies; /* NULL until the first is loaded */
-    void *slots[8];                /* per-binding data (codec, risk, callbacks), see bind.h */
-    char warning[256];             /* pieces of a Lua warning that has not ended */
+    struct watchdog
+        *watchdog;     /* of strategies; NULL until the first is loaded, and in virtual time */
+    void *slots[8];    /* per-binding data (codec, risk, callbacks), see bind.h */
+    char warning[256]; /* pieces of a Lua warning that has not ended */
 };
 
 /* A new trusted state: standard libraries, package.path = home/lua/?.lua;home/lua/?/init.lua, cjson

@@ -7,8 +7,9 @@
  * the instance's name, texts of tables and functions carry no address, finalizers and weak tables
  * are refused.
  *
- * Limits: a script may still run for ever; stopping it is the watchdog's work. C functions cannot
- * be interrupted, so their inputs are capped (sandbox_text.c).
+ * Limits: how long a script runs is the watchdog's to say, and while it is loaded that of a count
+ * of instructions (strategy.c). C functions cannot be interrupted, so their inputs are capped
+ * (sandbox_text.c).
  */
 #include <ctype.h>
 #include <lauxlib.h>
@@ -108,6 +109,42 @@ int sandbox_tostring(lua_State *L)
     else if (lua_type(L, -1) != LUA_TSTRING)
         return luaL_error(L, "'__tostring' must return a string");
     return 1;
+}
+
+/* The script's message handler, unless its time is up. */
+static int handle_error(lua_State *L)
+{
+    if (strategy_of(L)->burst.tripped)
+        return 1;
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, 1, 1);
+    return 1;
+}
+
+static int finish_call(lua_State *L, int status, lua_KContext below)
+{
+    if (status != LUA_OK && status != LUA_YIELD) {
+        lua_pushboolean(L, 0);
+        lua_pushvalue(L, -2);
+        return 2;
+    }
+    return lua_gettop(L) - (int)below;
+}
+
+/* xpcall(f, handler, ...) */
+static int l_xpcall(lua_State *L)
+{
+    int n = lua_gettop(L);
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    lua_pushvalue(L, 2);
+    lua_pushcclosure(L, handle_error, 1);
+    lua_replace(L, 2);
+    lua_pushboolean(L, 1); /* the first result */
+    lua_pushvalue(L, 1);
+    lua_rotate(L, 3, 2); /* below the arguments */
+    int status = lua_pcallk(L, n - 2, LUA_MULTRET, 2, 2, finish_call);
+    return finish_call(L, status, 2);
 }
 
 static int l_print(lua_State *L)
@@ -271,18 +308,15 @@ static void copy(lua_State *L, int from, const char *const *names)
 
 static void add_base(lua_State *L, int env)
 {
-    static const char *const kept[] = {"assert",   "error",        "ipairs",   "pcall",    "xpcall",
-                                       "select",   "type",         "rawget",   "rawequal", "rawlen",
-                                       "tonumber", "getmetatable", "_VERSION", NULL};
-    static const luaL_Reg own[] = {{"tostring", sandbox_tostring},
-                                   {"print", l_print},
-                                   {"setmetatable", l_setmetatable},
-                                   {"rawset", l_rawset},
-                                   {"collectgarbage", l_collectgarbage},
-                                   {"require", l_require},
-                                   {"pairs", sandbox_pairs},
-                                   {"next", sandbox_next},
-                                   {NULL, NULL}};
+    static const char *const kept[] = {"assert",   "error",        "ipairs",   "pcall",  "select",
+                                       "type",     "rawget",       "rawequal", "rawlen", "tonumber",
+                                       "_VERSION", "getmetatable", NULL};
+    static const luaL_Reg own[] = {
+        {"tostring", sandbox_tostring}, {"print", l_print},
+        {"xpcall", l_xpcall},           {"setmetatable", l_setmetatable},
+        {"rawset", l_rawset},           {"collectgarbage", l_collectgarbage},
+        {"require", l_require},         {"pairs", sandbox_pairs},
+        {"next", sandbox_next},         {NULL, NULL}};
     luaL_requiref(L, LUA_GNAME, luaopen_base, 0);
     int base = lua_gettop(L);
     lua_pushvalue(L, env);
@@ -299,8 +333,8 @@ static void add_libraries(lua_State *L, int env)
         "abs",  "acos", "asin", "atan", "ceil",       "cos",  "deg",        "exp",  "floor",
         "fmod", "huge", "log",  "max",  "maxinteger", "min",  "mininteger", "modf", "pi",
         "rad",  "sin",  "sqrt", "tan",  "tointeger",  "type", "ult",        NULL};
-    static const char *const coroutine[] = {"close",  "create", "isyieldable", "resume", "running",
-                                            "status", "wrap",   "yield",       NULL};
+    static const char *const coroutine[] = {"create", "isyieldable", "running",
+                                            "status", "yield",       NULL};
     static const char *const utf8[] = {"char", "charpattern", "codepoint", "codes",
                                        "len",  "offset",      NULL};
     const struct {
@@ -318,6 +352,8 @@ static void add_libraries(lua_State *L, int env)
         if (i == 0) {
             lua_pushcfunction(L, l_random);
             lua_setfield(L, -2, "random");
+        } else if (i == 1) {
+            sandbox_add_coroutine(L);
         }
         sandbox_freeze(L);
         lua_setfield(L, env, libraries[i].name);

@@ -17,6 +17,11 @@
 #include "script/strategy_inner.h"
 
 #define MEMORY_LIMIT ((size_t)32 << 20)
+#define SOFT_MS 5
+#define HARD_MS 50
+#define TELL_NS INT64_C(60000000000) /* between two lines about slow handlers */
+#define STEPS 100000                 /* instructions between two looks, while it is loaded */
+#define MOST_STEPS 100000000         /* of loading: about a second */
 
 int strategy_fault(struct strategy *s, const char *format, ...)
 {
@@ -59,15 +64,42 @@ static int take_error(struct strategy *s, struct err *e)
     return ERR_INPUT;
 }
 
-int strategy_protect(struct strategy *s, lua_CFunction fn, void *arg, struct err *e)
+/* While it is loaded. Coroutines made meanwhile have this hook, too, and may outlive the loading.
+ */
+static void count_steps(lua_State *L, lua_Debug *ar)
+{
+    struct strategy *s = strategy_of(L);
+    (void)ar;
+    if (!s->loading) {
+        lua_sethook(L, NULL, 0, 0);
+        return;
+    }
+    s->steps += STEPS;
+    if (s->steps < MOST_STEPS)
+        return;
+    burst_trip(&s->burst, L, count_steps);
+    luaL_error(L, "stopped: loading it took more than %d million steps", MOST_STEPS / 1000000);
+}
+
+/* The definition, by steps and not by time: whether a script can be loaded does not depend on the
+ * machine. */
+static int define(struct strategy *s, const char *params, struct err *e)
 {
     int rc = 0;
     str_clear(&s->trace);
-    lua_pushcfunction(s->L, fn);
-    lua_pushlightuserdata(s->L, arg);
+    s->depth++;
+    s->loading = true;
+    burst_begin(&s->burst, NULL, s->L, 0);
+    lua_sethook(s->L, count_steps, LUA_MASKCOUNT, STEPS);
+    lua_pushcfunction(s->L, strategy_define);
+    /* The text of the overrides is only read. */
+    lua_pushlightuserdata(s->L, (void *)(uintptr_t)params);
     if (lua_pcall(s->L, 1, 0, 1) != LUA_OK)
         rc = take_error(s, e);
     lua_settop(s->L, 1);
+    lua_sethook(s->L, NULL, 0, 0);
+    s->loading = false;
+    s->depth--;
     return rc;
 }
 
@@ -89,7 +121,26 @@ static void stop(struct strategy *s, const struct err *e)
     log_write(s->log, LOG_ERROR, "strategy", "%s stopped: %s", s->instance,
               s->trace.len ? s->trace.p : e->message);
     if (s->on_stop)
-        s->on_stop(s->arg, s, e->message);
+        s->on_stop(s->arg, s, e->message, s->trace.len ? s->trace.p : e->message);
+}
+
+static void add_cost(struct strategy *s, int64_t took_ns)
+{
+    s->cost.calls++;
+    s->cost.total_ns += took_ns;
+    if (took_ns > s->cost.worst_ns)
+        s->cost.worst_ns = took_ns;
+    if (took_ns <= (int64_t)s->soft_ms * 1000000)
+        return;
+    s->cost.slow++;
+    int64_t now = s->burst.begun_ns + took_ns;
+    if (s->told_ns && now - s->told_ns < TELL_NS)
+        return;
+    s->told_ns = now;
+    log_write(s->log, LOG_WARN, "strategy",
+              "%s: a handler took %.1f ms, and %u are meant to be enough; %llu of %llu did so far",
+              s->instance, (double)took_ns / 1e6, s->soft_ms, (unsigned long long)s->cost.slow,
+              (unsigned long long)s->cost.calls);
 }
 
 static void event(struct strategy *s, struct strategy_event *ev)
@@ -102,8 +153,13 @@ static void event(struct strategy *s, struct strategy_event *ev)
     str_clear(&s->trace);
     strategy_push_closure(s->L);
     lua_pushlightuserdata(s->L, ev);
-    int rc = lua_pcall(s->L, 1, 0, 1) == LUA_OK ? 0 : take_error(s, &e);
+    burst_begin(&s->burst, s->dog, s->L, s->hard_ms);
+    int status = lua_pcall(s->L, 1, 0, 1);
+    int64_t took_ns = burst_end(&s->burst, s->L);
+    int rc = status == LUA_OK ? 0 : take_error(s, &e);
     lua_settop(s->L, 1);
+    if (s->dog)
+        add_cost(s, took_ns);
     if (rc != 0)
         stop(s, &e);
     else if (s->has_signal && s->on_signal) {
@@ -224,6 +280,9 @@ static int read_config(struct strategy *s, const struct strategy_config *c, stru
     if (rc == 0)
         rc = copy_text(s->library, sizeof s->library, c->library, "library", e);
     s->limit = c->memory_limit ? c->memory_limit : MEMORY_LIMIT;
+    s->dog = c->watchdog;
+    s->soft_ms = c->soft_ms ? c->soft_ms : SOFT_MS;
+    s->hard_ms = c->hard_ms ? c->hard_ms : HARD_MS;
     rng_seed_named(&s->rng, 0, s->instance);
     return rc;
 }
@@ -271,12 +330,8 @@ static int load(struct strategy **out, struct market *m, struct log *log,
         rc = read_script(s, e);
     if (rc == 0)
         rc = open_state(s, e);
-    if (rc == 0) {
-        s->depth++;
-        /* The text of the overrides is only read. */
-        rc = strategy_protect(s, strategy_define, (void *)(uintptr_t)config->params, e);
-        s->depth--;
-    }
+    if (rc == 0)
+        rc = define(s, config->params, e);
     if (rc != 0) {
         destroy(s);
         return rc;
@@ -340,6 +395,11 @@ const char *strategy_hash(const struct strategy *s)
 const char *strategy_symbol(const struct strategy *s)
 {
     return s->symbol;
+}
+
+struct strategy_cost strategy_cost(const struct strategy *s)
+{
+    return s->cost;
 }
 
 bool strategy_running(const struct strategy *s)

@@ -2,7 +2,7 @@
  *
  * Strategies: one sandboxed Lua state for each instance. C calls its handlers with numbers and
  * copies its signals out; a strategy never sees credentials, sockets or files, and its handlers do
- * not yield. An error or an overrun of its memory stops that strategy alone.
+ * not yield. An error or an overrun of its memory or its time stops that strategy alone.
  */
 #ifndef PERIGEE_SCRIPT_STRATEGY_H
 #define PERIGEE_SCRIPT_STRATEGY_H
@@ -16,6 +16,7 @@
 #include "market/market.h"
 
 struct strategy;
+struct watchdog; /* watchdog.h */
 
 struct strategy_signal {
     char action[16];            /* OPEN_LONG, OPEN_SHORT, CLOSE */
@@ -35,11 +36,24 @@ struct strategy_config {
     const char *params;   /* JSON object of overrides as text, or NULL */
     const char *library;  /* folder for the sandbox's require: <home>/lua/perigee/strategy */
     size_t memory_limit;  /* bytes; 0: 32 MiB */
+    /* Watches the handlers, in the thread that calls them; NULL (virtual time): nobody does, and
+     * nothing of their cost is known. */
+    struct watchdog *watchdog;
+    unsigned soft_ms; /* a handler that takes longer is told to the log; 0: 5 */
+    unsigned hard_ms; /* of the processor; a handler that uses more is stopped; 0: 50 */
+};
+
+/* What its handlers have cost, by the wall. */
+struct strategy_cost {
+    uint64_t calls;
+    uint64_t slow; /* of them, longer than soft_ms */
+    int64_t total_ns, worst_ns;
 };
 
 typedef void (*strategy_signal_fn)(void *arg, struct strategy *s,
                                    const struct strategy_signal *signal);
-typedef void (*strategy_stop_fn)(void *arg, struct strategy *s, const char *why);
+/* trace: the traceback, with the reason before it; as long as `why` lives. */
+typedef void (*strategy_stop_fn)(void *arg, struct strategy *s, const char *why, const char *trace);
 
 /* Compiles, checks the manifest, handlers and parameters, declares its indicators, listens. Any
  * fault is ERR_INPUT that names the file, the line or the parameter. */
@@ -55,6 +69,7 @@ const char *strategy_version(const struct strategy *s);
 const char *strategy_instance(const struct strategy *s);
 const char *strategy_hash(const struct strategy *s); /* first 16 hex digits of the text's hash */
 const char *strategy_symbol(const struct strategy *s);
+struct strategy_cost strategy_cost(const struct strategy *s);
 bool strategy_running(const struct strategy *s); /* false after an error */
 /* The parameters in force as canonical JSON. */
 const char *strategy_params(const struct strategy *s);

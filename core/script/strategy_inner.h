@@ -3,7 +3,7 @@
  * Inside of strategies: what strategy.c (life, events), strategy_script.c (manifest, definition),
  * strategy_params.c, strategy_signal.c, strategy_ctx.c and the sandbox share.
  *
- * Functions marked MAY LONGJMP run inside of strategy_protect only. What they allocate with malloc
+ * Functions marked MAY LONGJMP run inside of a protected call only. What they allocate with malloc
  * hangs on the struct strategy, so a raise leaks nothing.
  */
 #ifndef PERIGEE_SCRIPT_STRATEGY_INNER_H
@@ -15,6 +15,7 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "script/strategy.h"
+#include "script/watchdog.h"
 
 #define STRATEGY_MAX_INDICATORS 64
 #define STRATEGY_MAX_FRAMES 8
@@ -37,8 +38,15 @@ struct strategy {
     char name[64], version[32]; /* manifest */
     char hash[17];
     bool running;
-    bool dying;                          /* freed inside of its own call: ends after it */
-    int depth;                           /* calls from C under way */
+    bool dying;                /* freed inside of its own call: ends after it */
+    int depth;                 /* calls from C under way */
+    bool loading;              /* its code runs for the first time: steps are counted */
+    uint64_t steps;            /* instructions so far, while it is loaded */
+    struct burst burst;        /* the call under way */
+    struct watchdog *dog;      /* NULL: its time is not watched */
+    unsigned soft_ms, hard_ms; /* of one handler */
+    struct strategy_cost cost;
+    int64_t told_ns;                     /* io, when the log was told of a slow handler; 0: never */
     int64_t frames[STRATEGY_MAX_FRAMES]; /* timeframes of on_bar, ms */
     size_t frame_count;
     bool has[HANDLERS];                      /* handlers that the script defines */
@@ -56,8 +64,6 @@ struct strategy {
 };
 
 struct strategy *strategy_of(lua_State *L);
-/* Calls fn(L) with a pointer at stack 1, protected. The message goes to *e as ERR_INPUT. */
-int strategy_protect(struct strategy *s, lua_CFunction fn, void *arg, struct err *e);
 /* Raises "file: text". MAY LONGJMP */
 int strategy_fault(struct strategy *s, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -70,6 +76,8 @@ void sandbox_compile(lua_State *L, const char *text, size_t n, const char *chunk
 /* Replaces the table at the top by a read-only view of it. MAY LONGJMP */
 void sandbox_freeze(lua_State *L);
 bool sandbox_frozen(lua_State *L, int index);
+/* Adds resume, wrap and close to the table at the top. MAY LONGJMP */
+void sandbox_add_coroutine(lua_State *L);
 /* Pushes the capped string and table libraries. MAY LONGJMP */
 void sandbox_push_string(lua_State *L);
 void sandbox_push_table(lua_State *L);

@@ -55,6 +55,10 @@ config.keys = {
     text = "strategy to run when the file names none" },
   { key = "strategy.list", type = "list",
     text = "strategies: { { file =, symbol =, name =, params = { } } ... }" },
+  { key = "strategy.soft_ms", type = "integer", default = 5, min = 1, max = 60000,
+    text = "a handler of a strategy that takes longer is told to the log" },
+  { key = "strategy.hard_ms", type = "integer", default = 50, min = 1, max = 60000,
+    text = "a strategy whose handler uses more of the processor is stopped" },
 
   { key = "risk.trading_enabled", type = "boolean", default = true, env = "TRADING_ENABLED",
     text = "false: signals are shown, nothing is opened" },

@@ -146,8 +146,7 @@ end
 
 local function load_strategies(list)
   scripts.on_signal(function(signal) signals.take(state, signal) end)
-  scripts.on_stop(function(instance, why)
-    log.error("strategy", instance .. " was stopped: " .. why)
+  scripts.on_stop(function(instance, why) -- the traceback is in the log
     event.emit("notice", { level = "error", component = instance, text = "stopped: " .. why })
     for _, handle in ipairs(state.strategies) do
       if handle:info().running then return end

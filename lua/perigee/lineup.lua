@@ -14,6 +14,8 @@ local lineup = {}
 ---@field symbol string       canonical
 ---@field params table|nil
 ---@field library string      folder of the sandbox's require
+---@field soft_ms integer     of one handler, by the wall
+---@field hard_ms integer     of one handler, of the processor
 
 --- One entry for each strategy; a path that is not there from the current folder is looked for in the program's own.
 ---@return perigee.LineupEntry[]
@@ -24,7 +26,8 @@ function lineup.list()
     local path = entry.file or config.get("strategy.file")
     if not fs.exists(path) and fs.exists(home .. "/" .. path) then path = home .. "/" .. path end
     out[i] = { path = path, symbol = entry.symbol or config.get("market.symbol"), params = entry.params,
-      instance = entry.name or path:match("([^/]+)%.lua$") or path, library = home .. "/lua/perigee/strategy" }
+      instance = entry.name or path:match("([^/]+)%.lua$") or path, library = home .. "/lua/perigee/strategy",
+      soft_ms = config.get("strategy.soft_ms"), hard_ms = config.get("strategy.hard_ms") }
   end
   return out
 end

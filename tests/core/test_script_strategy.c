@@ -150,10 +150,11 @@ static void on_signal(void *arg, struct strategy *s, const struct strategy_signa
         strategy_free(s);
 }
 
-static void on_stop(void *arg, struct strategy *s, const char *why)
+static void on_stop(void *arg, struct strategy *s, const char *why, const char *trace)
 {
     struct heard *h = arg;
     h->stops++;
+    assert_int_not_equal(trace[0], '\0');
     snprintf(h->why, sizeof h->why, "%s", why);
     assert_false(strategy_running(s));
 }

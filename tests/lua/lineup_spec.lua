@@ -8,7 +8,8 @@ describe("the line-up", function()
   local lineup, undo, settings
 
   before_each(function()
-    settings = { ["strategy.file"] = "strategies/volume_spike_scalper.lua", ["market.symbol"] = "BTCUSD" }
+    settings = { ["strategy.file"] = "strategies/volume_spike_scalper.lua", ["market.symbol"] = "BTCUSD",
+      ["strategy.hard_ms"] = 70 }
     lineup, undo = fake.load("perigee.lineup", {
       ["perigee.config"] = { get = function(key) return settings[key] end },
       ["perigee.scripts"] = { check = function(entry)
@@ -22,6 +23,7 @@ describe("the line-up", function()
 
   it("is the default strategy on the market's symbol when none is named", function()
     local list = lineup.list()
+    assert.equal(70, list[1].hard_ms)
     assert.same({ 1, "volume_spike_scalper", "BTCUSD" }, { #list, list[1].instance, list[1].symbol })
   end)
 

@@ -27,11 +27,26 @@
 ---@field params table<string, any>|string|nil
 ---@field library string|nil
 ---@field memory_limit integer|nil bytes
+---@field soft_ms integer|nil a handler that takes longer is told to the log; default 5
+---@field hard_ms integer|nil a handler that uses more of the processor is stopped; default 50; not in virtual time
 
 ---@class perigee.Script
 local H = {}
 function H:unload() end
----@return { instance: string, name: string, version: string, hash: string, symbol: string, running: boolean, params: string }
+---@class perigee.ScriptInfo
+---@field instance string
+---@field name string
+---@field version string
+---@field hash string
+---@field symbol string
+---@field running boolean
+---@field params string      JSON
+---@field calls integer      of its handlers; 0 in virtual time, like what follows
+---@field slow integer       of them, longer than soft_ms
+---@field total_us integer
+---@field worst_us integer
+
+---@return perigee.ScriptInfo
 function H:info() end
 
 local scripts = {}
@@ -44,7 +59,7 @@ function scripts.load(config) end
 function scripts.check(config) end
 ---@param fn fun(signal: perigee.Signal) runs as a new task
 function scripts.on_signal(fn) end
----@param fn fun(instance: string, why: string) runs as a new task
+---@param fn fun(instance: string, why: string, traceback: string) runs as a new task
 function scripts.on_stop(fn) end
 ---@return table[]
 function scripts.list() end
