@@ -209,13 +209,13 @@ static void check_config(lua_State *L, struct strategy_config *c)
     c->path = domain_string(L, 1, "script", "path");
     c->instance = domain_opt_string(L, 1, "script", "instance", "check");
     c->symbol = domain_opt_string(L, 1, "script", "symbol", "");
-    c->library = domain_opt_string(L, 1, "script", "library", NULL);
+    c->modules = domain_opt_string(L, 1, "script", "library", NULL);
     c->memory_limit = (size_t)limit_of(L, "memory_limit", INT64_MAX);
     c->soft_ms = (unsigned)limit_of(L, "soft_ms", 60000);
     c->hard_ms = (unsigned)limit_of(L, "hard_ms", 60000);
-    if (!c->library) {
+    if (!c->modules) {
         const char *home = host_of(L)->services.home;
-        c->library = lua_pushfstring(L, "%s/lua/perigee/strategy", home ? home : ".");
+        c->modules = lua_pushfstring(L, "%s/lua/perigee/strategy", home ? home : ".");
     }
     c->params = push_params(L);
 }

@@ -278,7 +278,7 @@ static int read_config(struct strategy *s, const struct strategy_config *c, stru
     if (rc == 0)
         rc = copy_text(s->symbol, sizeof s->symbol, c->symbol, "symbol", e);
     if (rc == 0)
-        rc = copy_text(s->library, sizeof s->library, c->library, "library", e);
+        rc = copy_text(s->library, sizeof s->library, c->modules, "library", e);
     s->limit = c->memory_limit ? c->memory_limit : MEMORY_LIMIT;
     s->dog = c->watchdog;
     s->soft_ms = c->soft_ms ? c->soft_ms : SOFT_MS;

@@ -34,7 +34,7 @@ struct strategy_config {
     const char *instance; /* name of this instance */
     const char *symbol;   /* canonical */
     const char *params;   /* JSON object of overrides as text, or NULL */
-    const char *library;  /* folder for the sandbox's require: <home>/lua/perigee/strategy */
+    const char *modules;  /* folder for the sandbox's require: <home>/lua/perigee/strategy */
     size_t memory_limit;  /* bytes; 0: 32 MiB */
     /* Watches the handlers, in the thread that calls them; NULL (virtual time): nobody does, and
      * nothing of their cost is known. */

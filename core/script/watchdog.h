@@ -34,7 +34,7 @@ struct burst {
     struct burst *outer;            /* that it was begun in */
     lua_State *volatile running;    /* the coroutine whose code runs now */
     volatile sig_atomic_t tripped;  /* its time was up */
-    lua_Hook hook;                  /* what raises when it is tripped; before it is: NULL */
+    lua_Hook volatile hook;         /* what raises when it is tripped; before it is: NULL */
     volatile sig_atomic_t limit_ms; /* of processor time */
     int64_t begun_ns;               /* io */
 };
@@ -43,8 +43,8 @@ struct burst {
 int watchdog_new(struct watchdog **out, struct err *e);
 void watchdog_free(struct watchdog *dog);
 
-/* Code of L is called now. `dog` may be NULL. A burst inside of another has its own limit, and the
- * outer one's time goes on behind it. */
+/* Code of L is called now. `dog` may be NULL. A burst inside of another has its own limit, and
+ * behind it the outer one's time begins anew. */
 void burst_begin(struct burst *b, struct watchdog *dog, lua_State *L, unsigned limit_ms);
 /* It has returned; the hook is taken off. Returns the ns that it took, by the wall; 0 without a
  * watchdog. b->tripped says whether it was stopped. */

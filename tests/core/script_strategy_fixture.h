@@ -54,7 +54,7 @@ static inline struct strategy_config config_of(const char *body, const char *par
                                     .instance = "one",
                                     .symbol = "BTCUSD",
                                     .params = params,
-                                    .library = folder};
+                                    .modules = folder};
 }
 
 static inline int check(const char *body, const char *params, struct err *e)

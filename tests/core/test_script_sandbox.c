@@ -158,7 +158,7 @@ static void test_bytecode(void **state)
     struct strategy_config c = {.path = write_file("byte.lua", bytes, sizeof bytes - 1),
                                 .instance = "b",
                                 .symbol = "X",
-                                .library = folder};
+                                .modules = folder};
     assert_int_equal(strategy_check(&c, &e), ERR_INPUT);
     write_file("code.lua", "\x1bLua\x54 more", 10);
     try_snippet("require 'code'", "binary chunk");

@@ -34,6 +34,7 @@ local KEPT = 20000 -- events that are kept for a trace
 ---@field seen table<string, integer>         market ms at which a position was told first
 ---@field closes table<string, table>         position_closed events, by uid
 ---@field pendings table<string, table>       that rest, by broker id
+---@field rested table<string, table>          every pending order that was told, by broker id
 ---@field cancelling table<string, table>     pending_cancelling of one that was not told gone since
 ---@field ambiguous table<integer, boolean>    orders that an operator is asked about
 ---@field wanted table<string, table>         position_closing of a whole position that was not closed since

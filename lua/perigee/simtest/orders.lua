@@ -14,13 +14,18 @@ local function command(name, args)
   core.command(json.encode { id = 1, name = name, args = args, who = "operator" })
 end
 
--- The position that a drawn share points at; nil: there is none. `ours`: opened by the engine, or not.
-local function choose(run, share, ours)
+-- Of rows at the broker, the one that a drawn share points at; nil: there is none. `records`: what the venue knows of
+-- each by its id. `ours`: made by the engine, or not.
+local function choose_of(run, rows, records, share, ours)
   local list = {}
-  for _, p in ipairs(run.venue:positions()) do
-    if run.venue.by_id[p.id].ours == ours and p.account ~= run.options.watch then list[#list + 1] = p end
+  for _, row in ipairs(rows) do
+    if records[row.id].ours == ours and row.account ~= run.options.watch then list[#list + 1] = row end
   end
   return list[math.min(math.floor(share * #list) + 1, #list)]
+end
+
+local function choose(run, share, ours)
+  return choose_of(run, run.venue:positions(), run.venue.by_id, share, ours)
 end
 
 local function level(price, percent) return ("%.1f"):format(price * (1 + percent / 100)) end
@@ -116,13 +121,8 @@ local function activation(run, side, type, away)
   return tonumber(level(side == "BUY" and ask or bid, up and away or -away))
 end
 
--- As choose(), of what rests at the broker.
 local function choose_pending(run, share, ours)
-  local list = {}
-  for _, o in ipairs(run.venue:pendings()) do
-    if run.venue.rested[o.id].ours == ours and o.account ~= run.options.watch then list[#list + 1] = o end
-  end
-  return list[math.min(math.floor(share * #list) + 1, #list)]
+  return choose_of(run, run.venue:pendings(), run.venue.rested, share, ours)
 end
 
 local function wish_of(run, a)

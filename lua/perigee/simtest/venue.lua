@@ -310,31 +310,25 @@ function Venue:rests(rested)
   return false
 end
 
---- All pending orders that rest, by account and in order of their creation.
----@return table[]
-function Venue:pendings()
+-- Rows of all accounts, by account and in their order, each with its account.
+local function of_all(self, list)
   local out = {}
   for _, id in ipairs(self.ids) do
-    for _, o in ipairs(self.sim:pendings(id)) do
-      o.account = id
-      out[#out + 1] = o
+    for _, row in ipairs(list(self.sim, id)) do
+      row.account = id
+      out[#out + 1] = row
     end
   end
   return out
 end
 
+--- All pending orders that rest, by account and in order of their creation.
+---@return table[]
+function Venue:pendings() return of_all(self, self.sim.pendings) end
+
 --- All open positions, by account and in order of opening.
 ---@return table[]
-function Venue:positions()
-  local out = {}
-  for _, id in ipairs(self.ids) do
-    for _, p in ipairs(self.sim:positions(id)) do
-      p.account = id
-      out[#out + 1] = p
-    end
-  end
-  return out
-end
+function Venue:positions() return of_all(self, self.sim.positions) end
 
 --- The broker's own ledger from its file, by our own reader: rows of texts.
 ---@return table[]
